@@ -1,0 +1,1 @@
+//! Typed values: `{ env = "NAME" }`, `{ file = "path" }`, `{ value = "text" }`.

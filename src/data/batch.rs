@@ -1,0 +1,47 @@
+//! What a source hands over: rows in columns, the rows it could not read, and how far it got.
+
+use arrow::record_batch::RecordBatch;
+
+use super::position::{KeyBuffer, Position};
+use super::reject::Reject;
+
+/// Some thousand rows of one stream in key order, as read.
+///
+/// A row is either in `rows` or in `rejects`, never in both; [`Self::read`] counts both.
+#[derive(Debug, Clone)]
+pub struct SourceBatch {
+    /// The readable rows: the columns that were asked for, in that order, with the Arrow types
+    /// and field metadata of their [`super::column::ColumnType`].
+    pub rows: RecordBatch,
+    /// Source key of each row in `rows`: names the row when something is wrong with it later.
+    pub keys: KeyBuffer,
+    /// Rows that could not be read exactly.
+    pub rejects: Vec<Reject>,
+    /// Position after the last row of this batch (readable or not).
+    pub position: Position,
+    /// Bytes that the rows take in the source, roughly; for progress.
+    pub bytes: u64,
+}
+
+impl SourceBatch {
+    /// Rows read, readable or not.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        (self.rows.num_rows() + self.rejects.len()) as u64
+    }
+}
+
+/// A batch after the mapping: rows in the target's columns and exact types.
+///
+/// source rows = `rows` + `rejects` + `filtered`.
+#[derive(Debug, Clone)]
+pub struct TargetBatch {
+    /// Rows to write.
+    pub rows: RecordBatch,
+    /// For each row in `rows` its row number in [`SourceBatch::rows`].
+    pub origin: Vec<u32>,
+    /// Rows that an expression, a cast, a rule or a limit of the target refused.
+    pub rejects: Vec<Reject>,
+    /// Rows that the stream's `where` left out.
+    pub filtered: u64,
+}

@@ -1,0 +1,250 @@
+//! Positions: the place in a stream after which reading goes on. Opaque to all but the source
+//! that made it; persisted as JSON in the checkpoint, so its wire form is a promise.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One value of a key, with its storage class kept: `1`, `1.0` and `'1'` are three keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyValue {
+    /// NULL (only where the source's key allows it).
+    Null,
+    /// An integer.
+    Int(i64),
+    /// A float, by its bits, so that it comes back exactly.
+    RealBits(u64),
+    /// Text.
+    Text(String),
+    /// Bytes, in hexadecimal.
+    Bytes(#[serde(with = "hex::serde")] Vec<u8>),
+    /// Text that is not valid UTF-8, in hexadecimal.
+    RawText(#[serde(with = "hex::serde")] Vec<u8>),
+}
+
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::RealBits(bits) => write!(f, "{:?}", f64::from_bits(*bits)),
+            Self::Text(value) => f.write_str(value),
+            Self::Bytes(value) => write!(f, "x'{}'", hex::encode(value)),
+            Self::RawText(value) => write!(f, "text x'{}'", hex::encode(value)),
+        }
+    }
+}
+
+/// Source key of a row: its values in key order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub Vec<KeyValue>);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, value) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Source keys of many rows in one buffer: no allocation per row.
+#[derive(Debug, Clone, Default)]
+pub struct KeyBuffer {
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+/// One value of a key, borrowed from where it was read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum KeyRef<'a> {
+    /// NULL.
+    Null,
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Real(f64),
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// Text that is not valid UTF-8.
+    RawText(&'a [u8]),
+}
+
+impl KeyBuffer {
+    /// Room for `rows` keys of about 16 bytes.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        Self {
+            ends: Vec::with_capacity(rows),
+            bytes: Vec::with_capacity(rows * 24),
+        }
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Appends one value to the key being built; [`Self::end_row`] closes it.
+    pub fn push(&mut self, value: KeyRef<'_>) {
+        let (tag, payload): (u8, &[u8]) = match &value {
+            KeyRef::Null => (0, &[]),
+            KeyRef::Int(v) => (1, &v.to_le_bytes()),
+            KeyRef::Real(v) => (2, &v.to_bits().to_le_bytes()),
+            KeyRef::Text(v) => (3, v.as_bytes()),
+            KeyRef::Bytes(v) => (4, v),
+            KeyRef::RawText(v) => (5, v),
+        };
+        self.bytes.push(tag);
+        self.bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// Ends the key of one row.
+    pub fn end_row(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Drops the values pushed since the last [`Self::end_row`] (the row became a reject),
+    /// and returns them as a key.
+    pub fn take_open_row(&mut self) -> Key {
+        let start = self.ends.last().copied().unwrap_or(0);
+        let key = decode(&self.bytes[start..]);
+        self.bytes.truncate(start);
+        key
+    }
+
+    /// The key of a row.
+    ///
+    /// # Panics
+    /// When `row` is not below [`Self::len`].
+    #[must_use]
+    pub fn get(&self, row: usize) -> Key {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        decode(&self.bytes[start..self.ends[row]])
+    }
+
+    /// The encoded bytes of a row's key: equal bytes, equal key.
+    ///
+    /// # Panics
+    /// When `row` is not below [`Self::len`].
+    #[must_use]
+    pub fn raw(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.bytes[start..self.ends[row]]
+    }
+}
+
+fn decode(mut bytes: &[u8]) -> Key {
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[..8]);
+        u64::from_le_bytes(word)
+    };
+    let mut values = Vec::new();
+    while let [tag, rest @ ..] = bytes {
+        let length = usize::try_from(word(rest)).unwrap_or(usize::MAX);
+        let payload = &rest[8..8 + length];
+        values.push(match tag {
+            0 => KeyValue::Null,
+            1 => KeyValue::Int(word(payload).cast_signed()),
+            2 => KeyValue::RealBits(word(payload)),
+            3 => std::str::from_utf8(payload).map_or_else(
+                |_| KeyValue::RawText(payload.to_vec()),
+                |text| KeyValue::Text(text.to_owned()),
+            ),
+            4 => KeyValue::Bytes(payload.to_vec()),
+            _ => KeyValue::RawText(payload.to_vec()),
+        });
+        bytes = &rest[8 + length..];
+    }
+    Key(values)
+}
+
+/// The place after which a split goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// After the row with this key, in key order.
+    Key(Key),
+    /// Only the end is known: a stream without a usable key order is atomic.
+    End,
+}
+
+impl Position {
+    /// The persisted form.
+    ///
+    /// # Panics
+    /// Never: every value of the type has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a position always has a JSON form")
+    }
+
+    /// Reads the persisted form.
+    ///
+    /// # Errors
+    /// When `text` was not written by [`Self::to_json`].
+    pub fn from_json(text: &str) -> crate::Result<Self> {
+        serde_json::from_str(text).map_err(|error| {
+            crate::Error::new(
+                crate::ErrorKind::Checkpoint,
+                "the checkpoint holds a position that this version cannot read",
+            )
+            .because(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back_from_the_buffer() {
+        let mut buffer = KeyBuffer::with_capacity(2);
+        buffer.push(KeyRef::Int(-1));
+        buffer.push(KeyRef::Text("é"));
+        buffer.end_row();
+        buffer.push(KeyRef::Bytes(&[1, 2]));
+        assert_eq!(buffer.take_open_row(), Key(vec![KeyValue::Bytes(vec![1, 2])]));
+        buffer.push(KeyRef::Null);
+        buffer.push(KeyRef::Real(0.5));
+        buffer.end_row();
+        assert_eq!(buffer.len(), 2);
+        assert_eq!(buffer.get(0), Key(vec![KeyValue::Int(-1), KeyValue::Text("é".to_owned())]));
+        assert_eq!(buffer.get(1), Key(vec![KeyValue::Null, KeyValue::RealBits(0.5f64.to_bits())]));
+    }
+
+    #[test]
+    fn the_wire_form_is_pinned() {
+        let position = Position::Key(Key(vec![
+            KeyValue::Int(9_007_199_254_740_993),
+            KeyValue::Text("a\u{0}'".to_owned()),
+            KeyValue::RealBits(0.1f64.to_bits()),
+            KeyValue::Bytes(vec![0, 255]),
+            KeyValue::Null,
+        ]));
+        let json = position.to_json();
+        assert_eq!(
+            json,
+            r#"{"key":[{"int":9007199254740993},{"text":"a\u0000'"},{"real_bits":4591870180066957722},{"bytes":"00ff"},"null"]}"#
+        );
+        assert_eq!(Position::from_json(&json).expect("what was just written"), position);
+        assert_eq!(Position::from_json("\"end\"").expect("the other form"), Position::End);
+    }
+}

@@ -1,0 +1,120 @@
+//! The ledger: what a sink stores beside the rows, in the same transaction, and reads back.
+//!
+//! These are records; the sinks decide how they are laid out in their database. All of them are
+//! persisted forms: adding a field takes a new [`FORM`] and a migration in each sink.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::counts::Counts;
+use crate::data::digest::Digest;
+use crate::data::position::{Key, Position};
+
+/// Version of the persisted forms.
+pub const FORM: i32 = 1;
+
+/// How far a split of a stream is durably in the target or in the reject store (Invariant 1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Project name.
+    pub project: String,
+    /// Stream name.
+    pub stream: String,
+    /// Split within the stream; 0 while streams are not split.
+    pub split: i32,
+    /// Number of batches committed; moves forward by one at a time (Invariant 2).
+    pub sequence: i64,
+    /// Run that wrote it.
+    pub run: uuid::Uuid,
+    /// Lease epoch under which it was written.
+    pub epoch: i64,
+    /// Fingerprint of the mapping and both shapes (Invariant 8), hexadecimal.
+    pub fingerprint: String,
+    /// Moment of the source that the last batch was read from (Invariant 14).
+    pub moment: String,
+    /// Whether all batches so far were read from one moment.
+    pub one_moment: bool,
+    /// Position after the last committed batch; `None` before the first.
+    pub position: Option<Position>,
+    /// Counts over all batches.
+    pub counts: Counts,
+    /// Digest of all rows sent to the target.
+    pub digest: Digest,
+    /// The target was empty when the stream began, so that a plain COPY can meet no older row.
+    pub target_was_empty: bool,
+    /// Nothing is left to read.
+    pub complete: bool,
+}
+
+/// One committed batch: the audit trail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchEntry {
+    /// Run.
+    pub run: uuid::Uuid,
+    /// Stream.
+    pub stream: String,
+    /// Split.
+    pub split: i32,
+    /// Sequence within the split, from 1.
+    pub sequence: i64,
+    /// First source key of the batch, where rows were read.
+    pub first_key: Option<Key>,
+    /// Last source key.
+    pub last_key: Option<Key>,
+    /// Counts of the batch.
+    pub counts: Counts,
+    /// Digest of the rows sent.
+    pub digest: Digest,
+    /// Seconds from its first row read to its commit.
+    pub seconds: f64,
+    /// It moved rows that were rejects before (`run --retry-rejects`).
+    pub retry: bool,
+}
+
+/// One execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Identity.
+    pub run: uuid::Uuid,
+    /// Project.
+    pub project: String,
+    /// Environment.
+    pub environment: String,
+    /// Where it runs: host name and process id.
+    pub holder: String,
+    /// Version of dbferry.
+    pub version: String,
+    /// When it began, RFC 3339 in UTC; read from the target.
+    pub started_at: String,
+    /// When it ended, if it ended in order.
+    pub ended_at: Option<String>,
+    /// `running`, `done`, `rejects`, `interrupted`, `failed`.
+    pub status: String,
+}
+
+/// A reject as it is read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredReject {
+    /// Identity within the target.
+    pub id: i64,
+    /// Run that recorded it.
+    pub run: uuid::Uuid,
+    /// Stream.
+    pub stream: String,
+    /// Source key.
+    pub key: Key,
+    /// Column.
+    pub column: Option<String>,
+    /// Persisted name of the reason.
+    pub reason: String,
+    /// In words.
+    pub detail: String,
+}
+
+/// A target key that a source row claims (Invariant 13).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Hash of the target key's values.
+    pub digest: u128,
+    /// The claiming source row.
+    pub key: Key,
+}

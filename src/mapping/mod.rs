@@ -1,0 +1,12 @@
+//! Mappings: what the author declares, checked as far as it can be without opening anything.
+//!
+//! [`load`](file::load) parses a project folder and keeps the place of every value, so that any
+//! later finding points at file, line and column. Expressions are text here; the transform
+//! compiles them.
+
+pub mod check;
+pub mod file;
+pub mod order;
+pub mod stream;
+
+pub use stream::{Located, Project, Stream};

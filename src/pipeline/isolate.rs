@@ -1,0 +1,1 @@
+//! Finding the row that a target refuses.

@@ -1,0 +1,118 @@
+//! What a run came to: the form that `--output json` prints.
+
+use serde::Serialize;
+
+use crate::data::counts::Counts;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Every stream is complete, without rejects.
+    Done,
+    /// Every stream is complete; some rows are in the reject store.
+    Rejects,
+    /// Stopped because there are more rejects than allowed.
+    TooManyRejects,
+    /// Stopped on request.
+    Interrupted,
+    /// Stopped by an error.
+    Failed,
+}
+
+/// How far a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamStatus {
+    /// Not begun in this run.
+    Pending,
+    /// Begun, not complete.
+    Partial,
+    /// Complete and validated.
+    Complete,
+    /// Complete before this run began.
+    AlreadyComplete,
+}
+
+/// One stream of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamReport {
+    /// Stream.
+    pub name: String,
+    /// `connection.table` it reads, or `connection (query)`.
+    pub source: String,
+    /// `connection.table` it writes.
+    pub target: String,
+    /// How far it is.
+    pub status: StreamStatus,
+    /// Rows read in this run.
+    pub read: u64,
+    /// Rows left out by `where`.
+    pub filtered: u64,
+    /// Rows new in the target.
+    pub inserted: u64,
+    /// Rows changed.
+    pub updated: u64,
+    /// Rows that stayed as they were.
+    pub skipped: u64,
+    /// Rows in the reject store.
+    pub rejected: u64,
+    /// Batches committed.
+    pub batches: u64,
+    /// Seconds spent.
+    pub seconds: f64,
+    /// Rows in the source when counted at the end (or start, if the stream is not complete).
+    pub source_rows: Option<u64>,
+    /// Rows in the target table at the end.
+    pub target_rows: Option<u64>,
+    /// Rejects by reason and column.
+    pub reasons: Vec<ReasonCount>,
+}
+
+/// Rejects of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReasonCount {
+    /// Persisted name of the reason.
+    pub reason: String,
+    /// Column.
+    pub column: Option<String>,
+    /// In words, of the first such row.
+    pub detail: String,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl StreamReport {
+    /// Puts the counts in.
+    pub fn set_counts(&mut self, counts: Counts) {
+        self.read = counts.read;
+        self.filtered = counts.filtered;
+        self.inserted = counts.inserted;
+        self.updated = counts.updated;
+        self.skipped = counts.skipped;
+        self.rejected = counts.rejected;
+    }
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunReport {
+    /// Run id.
+    pub run: String,
+    /// Project.
+    pub project: String,
+    /// Environment.
+    pub environment: String,
+    /// Whether everything was rolled back.
+    pub dry_run: bool,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Streams in order.
+    pub streams: Vec<StreamReport>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// Message of the error that stopped it.
+    pub error: Option<String>,
+    /// What to do about that error.
+    pub hint: Option<String>,
+}

@@ -1,0 +1,86 @@
+//! Sources: where rows come from.
+//!
+//! A source knows no sink, no mapping and no checkpoint's meaning. It opens read-only, sees one
+//! moment from [`open`] until it is dropped (where its database can do so), and reads rows in
+//! the order of a key, so that reading can go on after any of them.
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::config::connection::{Connection, ConnectionKind};
+use crate::data::batch::SourceBatch;
+use crate::data::column::ColumnType;
+use crate::data::stream::{Origin, ReadRequest};
+use crate::data::table::{Table, TableName};
+use crate::{Error, ErrorKind, Result};
+
+mod pocketbase;
+mod sqlite;
+
+/// Batches in the order they were read. The reader blocks when the channel is full, and stops
+/// when the receiver is dropped. After an `Err` nothing follows. An empty stream yields nothing.
+pub type Batches = mpsc::Receiver<Result<SourceBatch>>;
+
+/// Batches that may wait between reader and transform.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
+
+/// The reading end.
+///
+/// Called in this order: [`Source::table`] or [`Source::query`] for each stream while planning,
+/// then [`Source::count`] and [`Source::read`] while running. Implementations take `&self` and
+/// serialise what their database cannot do at once; the pipeline reads one stream at a time.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Names of all tables, views and collections that a stream could read, for coverage and for
+    /// "did you mean". The database's own and dbferry's tables are left out.
+    async fn tables(&self) -> Result<Vec<TableName>>;
+
+    /// Shape of a table; `None` where there is none of that name.
+    async fn table(&self, name: &TableName) -> Result<Option<Table>>;
+
+    /// Shape of a query's result. The text is only prepared, never run, and must be one
+    /// read-only statement. Columns whose type the database cannot tell are flexible text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mapping`] with the database's message where the text is not valid.
+    async fn query(&self, sql: &str) -> Result<Table>;
+
+    /// Exact number of rows that [`Source::read`] without `after` and `only` will yield.
+    async fn count(&self, origin: &Origin) -> Result<u64>;
+
+    /// Names the moment that this source sees, such as a time with a change counter. Two equal
+    /// texts mean the same content (Invariant 14).
+    async fn moment(&self) -> Result<String>;
+
+    /// Starts reading. Rows that do not decode exactly into the wanted types are rejects within
+    /// their batch; an `Err` in the channel ends the stream.
+    ///
+    /// # Errors
+    /// When the request itself cannot be prepared.
+    async fn read(&self, request: ReadRequest) -> Result<Batches>;
+}
+
+/// Types that any flexible column can be read as.
+#[must_use]
+pub fn readable_as(from: &ColumnType, to: &ColumnType, flexible: bool) -> bool {
+    from == to || (flexible && !matches!(to, ColumnType::Opaque { .. }))
+}
+
+/// Opens a source. The only place that names the connectors.
+///
+/// # Errors
+/// By kind: unreachable, unauthorised, busy, unreadable.
+pub async fn open(connection: &Connection) -> Result<Box<dyn Source>> {
+    match &connection.kind {
+        ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteSource::open(&connection.name, path).await?)),
+        ConnectionKind::Pocketbase { path } => Ok(Box::new(pocketbase::PocketbaseSource::open(&connection.name, path).await?)),
+        ConnectionKind::Postgres { .. } => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "connection `{}` is a Postgres database, which cannot be a source yet",
+                connection.name
+            ),
+        )
+        .hint("sources are of kind \"sqlite\" or \"pocketbase\"")),
+    }
+}

@@ -1,0 +1,1 @@
+//! Applying a transform to a batch.

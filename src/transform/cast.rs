@@ -1,0 +1,1 @@
+//! Exact casts to the target types.
