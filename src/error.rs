@@ -7,6 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::data::finding::Finding;
 use crate::data::reject::Reason;
 
 /// Result with the crate's [`Error`].
@@ -146,15 +147,17 @@ impl ErrorKind {
     }
 }
 
-/// What happened, to what, and what to do next.
-pub struct Error {
+/// What happened, to what, and what to do next. One pointer wide.
+pub struct Error(Box<Inner>);
+
+struct Inner {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
     /// For [`ErrorKind::Refused`]: why a single row would be a reject.
     refusal: Option<Refusal>,
     /// Findings with file positions (configuration and mapping errors).
-    findings: Vec<crate::data::finding::Finding>,
+    findings: Vec<Finding>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -172,19 +175,19 @@ pub struct Refusal {
 impl Error {
     /// A new error of `kind`; `message` is a lower-case fragment without trailing full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             message: message.into(),
             hint: None,
             refusal: None,
             findings: Vec::new(),
             cause: None,
-        }
+        }))
     }
 
     /// An error that stands for one or more findings in files.
     #[must_use]
-    pub fn findings(kind: ErrorKind, findings: Vec<crate::data::finding::Finding>) -> Self {
+    pub fn findings(kind: ErrorKind, findings: Vec<Finding>) -> Self {
         let n = findings.len();
         let mut error = Self::new(
             kind,
@@ -194,7 +197,7 @@ impl Error {
                 format!("{n} mistakes found")
             },
         );
-        error.findings = findings;
+        error.0.findings = findings;
         error
     }
 
@@ -202,83 +205,83 @@ impl Error {
     #[must_use]
     pub fn refused(refusal: Refusal) -> Self {
         let mut error = Self::new(ErrorKind::Refused, refusal.detail.clone());
-        error.refusal = Some(refusal);
+        error.0.refusal = Some(refusal);
         error
     }
 
     /// What to do next, as a sentence fragment; replaces the kind's own.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The cause. Only causes whose text carries no cell value and no secret (Invariant 15).
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// Puts `context: ` before the message, to say what was being done.
     #[must_use]
     pub fn during(mut self, context: impl fmt::Display) -> Self {
-        self.message = format!("{context}: {}", self.message);
+        self.0.message = format!("{context}: {}", self.0.message);
         self
     }
 
     /// The kind.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        self.kind
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// The message alone, without causes.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// What to do next.
     #[must_use]
     pub fn advice(&self) -> &str {
-        self.hint.as_deref().unwrap_or(self.kind.policy().hint)
+        self.0.hint.as_deref().unwrap_or(self.0.kind.policy().hint)
     }
 
     /// Why a row was refused, for [`ErrorKind::Refused`].
     #[must_use]
-    pub const fn refusal(&self) -> Option<&Refusal> {
-        self.refusal.as_ref()
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.0.refusal.as_ref()
     }
 
     /// Findings with positions in files; empty for most errors.
     #[must_use]
-    pub fn list(&self) -> &[crate::data::finding::Finding] {
-        &self.findings
+    pub fn list(&self) -> &[Finding] {
+        &self.0.findings
     }
 
     /// Takes the findings out, for a caller that collects more.
     #[must_use]
-    pub fn into_findings(self) -> Vec<crate::data::finding::Finding> {
-        self.findings
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.0.findings
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.message)?;
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)?;
         let mut cause = self.source();
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             cause = error.source();
         }
-        for finding in &self.findings {
+        for finding in &self.0.findings {
             write!(f, "\n  {finding}")?;
         }
         Ok(())
@@ -287,6 +290,6 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+        self.0.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
     }
 }

@@ -85,7 +85,7 @@ macro_rules! chain_fixed {
         let values = $column.as_primitive::<$ty>();
         for (row, hash) in $hashes.iter_mut().enumerate() {
             if values.is_null(row) {
-                chain_null(hash)
+                chain_null(hash);
             } else {
                 chain(hash, &values.value(row).to_le_bytes())
             }
@@ -98,7 +98,7 @@ macro_rules! chain_bytes {
         let values = $values;
         for (row, hash) in $hashes.iter_mut().enumerate() {
             if values.is_null(row) {
-                chain_null(hash)
+                chain_null(hash);
             } else {
                 chain(hash, $as_bytes(values.value(row)))
             }
@@ -128,9 +128,9 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u128]) {
             let values = column.as_boolean();
             for (row, hash) in hashes.iter_mut().enumerate() {
                 if values.is_null(row) {
-                    chain_null(hash)
+                    chain_null(hash);
                 } else {
-                    chain(hash, &[u8::from(values.value(row))])
+                    chain(hash, &[u8::from(values.value(row))]);
                 }
             }
         }

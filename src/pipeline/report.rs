@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::data::counts::Counts;
+use crate::error::{self, ErrorKind};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -65,7 +66,9 @@ pub struct StreamReport {
     pub source_rows: Option<u64>,
     /// Rows in the target table at the end.
     pub target_rows: Option<u64>,
-    /// Rejects by reason and column.
+    /// Rows of the stream that are in the reject store now, of earlier runs too.
+    pub rejects_open: u64,
+    /// Rejects of this run by reason and column.
     pub reasons: Vec<ReasonCount>,
 }
 
@@ -115,4 +118,20 @@ pub struct RunReport {
     pub error: Option<String>,
     /// What to do about that error.
     pub hint: Option<String>,
+    /// Its kind, for the exit code.
+    #[serde(skip)]
+    pub error_kind: Option<ErrorKind>,
+}
+
+impl RunReport {
+    /// Exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.status {
+            RunStatus::Done => error::EXIT_DONE,
+            RunStatus::Rejects | RunStatus::TooManyRejects => error::EXIT_REJECTS,
+            RunStatus::Interrupted => error::EXIT_INTERRUPTED,
+            RunStatus::Failed => self.error_kind.map_or(error::EXIT_FAILED, |kind| kind.policy().exit),
+        }
+    }
 }

@@ -29,6 +29,12 @@ impl Transform {
         todo!()
     }
 
+    /// Type of the expression of a target column, before the cast to the target's type.
+    #[must_use]
+    pub fn expression_type(&self, _column: &str) -> Option<String> {
+        todo!()
+    }
+
     /// Findings that do not stop the run.
     #[must_use]
     pub fn warnings(&self) -> &[Finding] {

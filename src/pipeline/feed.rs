@@ -1,0 +1,83 @@
+//! The feed: reading and transforming ahead of the writer, in tasks of their own, so that the
+//! target never waits for either. Channels between them are short, so that memory stays flat.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::plan::PlannedStream;
+use crate::config::limits::Limits;
+use crate::data::batch::{SourceBatch, TargetBatch};
+use crate::data::position::{Key, Position};
+use crate::data::stream::ReadRequest;
+use crate::source::Source;
+use crate::{Error, ErrorKind, Result};
+
+/// Transformed portions that may wait for the writer.
+const PORTIONS_IN_FLIGHT_MAX: usize = 2;
+
+/// A portion on its way: as read, and as it is to be written.
+pub struct Portion {
+    /// As read; kept to render rejects of the target.
+    pub source: SourceBatch,
+    /// As mapped.
+    pub target: TargetBatch,
+}
+
+/// Portions of one stream. Dropping it stops reader and transform.
+pub struct Feed {
+    portions: mpsc::Receiver<Result<Portion>>,
+}
+
+impl Feed {
+    /// Starts reading after a position, or only the rows with the given keys.
+    ///
+    /// # Errors
+    /// When the source cannot begin to read.
+    pub async fn open(
+        source: &dyn Source,
+        stream: &PlannedStream,
+        after: Option<Position>,
+        only: Option<Vec<Key>>,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let request = ReadRequest {
+            origin: stream.origin.clone(),
+            columns: stream.transform.read_columns().to_vec(),
+            key: stream.source_key.clone(),
+            after,
+            only,
+            rows_max: limits.portion_rows_max,
+            bytes_max: limits.portion_bytes_max,
+        };
+        let mut batches = source.read(request).await?;
+        let transform = Arc::clone(&stream.transform);
+        let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
+        // The transform is pure computation: it gets a thread of its own.
+        tokio::task::spawn_blocking(move || {
+            while let Some(batch) = batches.blocking_recv() {
+                let portion = batch.and_then(|source| {
+                    let target = transform.apply(&source)?;
+                    let accounted = target.rows.num_rows() + target.rejects.len();
+                    if accounted as u64 + target.filtered != source.rows.num_rows() as u64 {
+                        return Err(Error::new(ErrorKind::Internal, "the transform lost count of its rows"));
+                    }
+                    Ok(Portion { source, target })
+                });
+                let failed = portion.is_err();
+                if sender.blocking_send(portion).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Ok(Self { portions })
+    }
+
+    /// The next portion; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// What reading or transforming failed with.
+    pub async fn next(&mut self) -> Result<Option<Portion>> {
+        self.portions.recv().await.transpose()
+    }
+}

@@ -1,0 +1,158 @@
+//! Moving stored rejects again, after rows or mapping were mended.
+//!
+//! The source rows are read again by their keys; a row that now moves resolves its reject, a row
+//! that does not is recorded anew with today's reason. Counts of the stream's checkpoint follow:
+//! what was rejected is now inserted, updated or skipped, and `read` stays.
+
+use std::collections::HashMap;
+
+use super::feed::Feed;
+use super::tally::BatchTally;
+use super::worker::{self, Job, Progress};
+use crate::data::counts::Counts;
+use crate::data::position::{Key, Position};
+use crate::ledger::{BatchEntry, Checkpoint, StoredReject};
+use crate::sink::{Session, Sink};
+use crate::{Error, ErrorKind, Result};
+
+/// Rejects read and retried in one batch.
+const REJECTS_IN_BATCH_MAX: u32 = 1_000;
+
+/// Retries every open reject of a stream once. Rejects whose source row is gone stay open;
+/// their number is returned.
+///
+/// # Errors
+/// As [`worker::move_stream`].
+pub async fn retry_stream(job: &Job<'_>, sink: &dyn Sink, session: &mut dyn Session, progress: &mut Progress) -> Result<u64> {
+    let Some(mut checkpoint) = session.open_stream(&job.stream.write, false).await? else {
+        return Ok(0);
+    };
+    check(job, &checkpoint)?;
+    let mut after = 0;
+    let mut gone = 0;
+    loop {
+        if job.shutdown.is_cancelled() {
+            return Err(super::shutdown::interrupted());
+        }
+        // Rejects recorded anew during this pass have higher ids: the first id seen above the
+        // last of the pass's beginning would be retried for ever, so runs are compared.
+        let stored = sink
+            .rejects(job.project, Some(&job.stream.name), after, REJECTS_IN_BATCH_MAX)
+            .await?;
+        let Some(last) = stored.last() else { break };
+        after = last.id;
+        let (stored, this_run): (Vec<_>, Vec<_>) = stored.into_iter().partition(|reject| reject.run != job.run);
+        if stored.is_empty() && !this_run.is_empty() {
+            break;
+        }
+        gone += retry_batch(job, session, &mut checkpoint, &stored, progress).await?;
+    }
+    Ok(gone)
+}
+
+/// A mended mapping is what retrying is for: its fingerprint may differ once the stream is
+/// complete. A stream that is not would go on under two mappings, which is refused.
+fn check(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
+    if job.stream.source_key.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("stream `{}` is atomic: its rejects cannot be found by key", job.stream.name),
+        )
+        .hint("name a source_key in the mapping, or move the stream again with --restart"));
+    }
+    if checkpoint.complete {
+        Ok(())
+    } else {
+        worker::check_fingerprint(job, checkpoint)
+    }
+}
+
+async fn retry_batch(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    checkpoint: &mut Checkpoint,
+    stored: &[StoredReject],
+    progress: &mut Progress,
+) -> Result<u64> {
+    let mut ids: HashMap<String, Vec<i64>> = HashMap::new();
+    for reject in stored {
+        ids.entry(Position::Key(reject.key.clone()).to_json())
+            .or_default()
+            .push(reject.id);
+    }
+    let keys: Vec<Key> = stored.iter().map(|reject| reject.key.clone()).collect();
+    let mut feed = Feed::open(job.source, job.stream, None, Some(keys), job.limits).await?;
+    session.begin(checkpoint.sequence, false).await?;
+    match write(job, session, checkpoint, &mut feed, ids).await {
+        Ok((batch, resolved, gone)) => {
+            *checkpoint = commit(job, session, checkpoint, batch, resolved, progress).await?;
+            Ok(gone)
+        }
+        Err(error) => Err(worker::give_up(session, error).await),
+    }
+}
+
+/// Writes what the source still has, and resolves those rejects. Returns the batch, how many
+/// rejects it resolves, and how many rows are gone.
+async fn write(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    checkpoint: &Checkpoint,
+    feed: &mut Feed,
+    mut ids: HashMap<String, Vec<i64>>,
+) -> Result<(BatchTally, u64, u64)> {
+    let mut batch = BatchTally::new();
+    let mut resolved = Vec::new();
+    while let Some(portion) = feed.next().await? {
+        let read = (0..portion.source.keys.len()).map(|row| portion.source.keys.get(row));
+        for key in read.chain(portion.source.rejects.iter().map(|reject| reject.key.clone())) {
+            resolved.extend(ids.remove(&Position::Key(key).to_json()).unwrap_or_default());
+        }
+        worker::write_portion(job, session, checkpoint, portion, &mut batch).await?;
+    }
+    session.resolve(&resolved).await?;
+    Ok((
+        batch,
+        resolved.len() as u64,
+        ids.into_values().map(|ids| ids.len() as u64).sum(),
+    ))
+}
+
+async fn commit(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    before: &Checkpoint,
+    batch: BatchTally,
+    resolved: u64,
+    progress: &mut Progress,
+) -> Result<Checkpoint> {
+    if !batch.counts.adds_up() || batch.counts.read != resolved {
+        let error = worker::disagreement(job, "rejects taken up", resolved, "rows accounted for", batch.counts.read);
+        return Err(worker::give_up(session, error).await);
+    }
+    let mut after = before.clone();
+    after.sequence += 1;
+    after.run = job.run;
+    after.epoch = session.epoch();
+    after.fingerprint.clone_from(&job.stream.fingerprint);
+    after.one_moment = after.one_moment && before.moment == job.moment;
+    after.counts.rejected -= resolved.min(after.counts.rejected);
+    after.counts += Counts { read: 0, ..batch.counts };
+    after.digest.add(batch.digest);
+    let entry = BatchEntry {
+        run: job.run,
+        stream: after.stream.clone(),
+        split: after.split,
+        sequence: after.sequence,
+        first_key: batch.first_key,
+        last_key: None,
+        counts: batch.counts,
+        digest: batch.digest,
+        seconds: batch.began.elapsed().as_secs_f64(),
+        retry: true,
+    };
+    session.commit(&after, &entry).await?;
+    progress.tally.committed(batch.counts, batch.reasons);
+    progress.checkpoint = Some(after.clone());
+    Ok(after)
+}
