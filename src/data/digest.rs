@@ -38,6 +38,12 @@ impl Digest {
         self.sum = self.sum.wrapping_add(other.sum);
     }
 
+    /// Takes rows of the set out again.
+    pub fn remove(&mut self, other: Self) {
+        self.rows -= other.rows;
+        self.sum = self.sum.wrapping_sub(other.sum);
+    }
+
     /// The persisted form of the sum: 32 hexadecimal digits.
     #[must_use]
     pub fn to_hex(self) -> String {

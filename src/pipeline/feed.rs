@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::plan::PlannedStream;
 use crate::config::limits::Limits;
 use crate::data::batch::{SourceBatch, TargetBatch};
+use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::stream::ReadRequest;
 use crate::source::Source;
@@ -22,6 +23,8 @@ pub struct Portion {
     pub source: SourceBatch,
     /// As mapped.
     pub target: TargetBatch,
+    /// Digest of the mapped rows, taken here so that the writer need not.
+    pub digest: Digest,
 }
 
 /// Portions of one stream. Dropping it stops reader and transform.
@@ -62,7 +65,8 @@ impl Feed {
                     if accounted as u64 + target.filtered != source.rows.num_rows() as u64 {
                         return Err(Error::new(ErrorKind::Internal, "the transform lost count of its rows"));
                     }
-                    Ok(Portion { source, target })
+                    let digest = Digest::of(&target.rows);
+                    Ok(Portion { source, target, digest })
                 });
                 let failed = portion.is_err();
                 if sender.blocking_send(portion).is_err() || failed {

@@ -106,7 +106,15 @@ async fn write(
     while let Some(portion) = feed.next().await? {
         let read = (0..portion.source.keys.len()).map(|row| portion.source.keys.get(row));
         for key in read.chain(portion.source.rejects.iter().map(|reject| reject.key.clone())) {
-            resolved.extend(ids.remove(&Position::Key(key).to_json()).unwrap_or_default());
+            match ids.remove(&Position::Key(key).to_json()) {
+                Some(found) => resolved.extend(found),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::Internal,
+                        format!("stream `{}`: a row was read that is no reject", job.stream.name),
+                    ));
+                }
+            }
         }
         worker::write_portion(job, session, checkpoint, portion, &mut batch).await?;
     }
@@ -126,8 +134,14 @@ async fn commit(
     resolved: u64,
     progress: &mut Progress,
 ) -> Result<Checkpoint> {
-    if !batch.counts.adds_up() || batch.counts.read != resolved {
-        let error = worker::disagreement(job, "rejects taken up", resolved, "rows accounted for", batch.counts.read);
+    if !batch.counts.adds_up() {
+        let error = worker::disagreement(
+            job,
+            "rejects taken up",
+            resolved,
+            "rows read that do not add up",
+            batch.counts.read,
+        );
         return Err(worker::give_up(session, error).await);
     }
     let mut after = before.clone();

@@ -238,13 +238,20 @@ pub(super) async fn write_portion(
     portion: Portion,
     batch: &mut BatchTally,
 ) -> Result<()> {
-    let Portion { source, mut target } = portion;
+    let Portion {
+        source,
+        mut target,
+        mut digest,
+    } = portion;
     let mut rejects = source.rejects.clone();
     rejects.append(&mut target.rejects);
     if !job.stream.write.keys_distinct {
-        rejects.extend(claim::claim(session, &job.stream.write, &source, &mut target).await?);
+        let collisions = claim::claim(session, &job.stream.write, &source, &mut target).await?;
+        if !collisions.is_empty() {
+            digest = Digest::of(&target.rows);
+        }
+        rejects.extend(collisions);
     }
-    let mut digest = Digest::default();
     if target.rows.num_rows() > 0 {
         let (written, refused) = isolate::write(session, &target.rows, job.stream.refers_to_itself).await?;
         if written.total() + refused.len() as u64 != target.rows.num_rows() as u64 {
@@ -259,11 +266,8 @@ pub(super) async fn write_portion(
         batch.counts.inserted += written.inserted;
         batch.counts.updated += written.updated;
         batch.counts.skipped += written.skipped;
-        digest = Digest::of(&target.rows);
         for (row, refusal) in refused {
-            let single = Digest::of(&target.rows.slice(row, 1));
-            digest.rows -= single.rows;
-            digest.sum = digest.sum.wrapping_sub(single.sum);
+            digest.remove(Digest::of(&target.rows.slice(row, 1)));
             let origin = target.origin[row] as usize;
             rejects.push(Reject {
                 key: source.keys.get(origin),

@@ -1,1 +1,14 @@
-//! Integration tests, one binary.
+//! Integration tests, one binary: against real servers, through the program as its user runs it.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that fails says so by panicking, and prints its seed"
+)]
+
+mod bad_input;
+mod exactly_once;
+mod faults;
+mod harness;
+mod items;
+mod proxy;
+mod rehearsal;
