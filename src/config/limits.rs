@@ -1,26 +1,45 @@
 //! Limits of a run (Invariant 7). Every one has a default; units are in the names.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-/// `[limits]` of a configuration file.
+/// How much happens at once, and how much may go wrong. Every key has a default that suits most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Most rows that commit together with their checkpoint.
+    /// Most rows that commit together with their checkpoint. Smaller batches mean shorter
+    /// transactions in the target and more of them: `batch_rows_max = 10000`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 10_000)]
     pub batch_rows_max: u64,
-    /// Most bytes (as held in memory) that commit together.
+    /// Most bytes, as held in memory, that commit together: `batch_bytes_max = 16777216`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 16_777_216)]
     pub batch_bytes_max: u64,
-    /// A batch commits after this many milliseconds even if it is not full.
+    /// A batch commits after this many milliseconds even if it is not full:
+    /// `batch_milliseconds_max = 500`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 500)]
     pub batch_milliseconds_max: u64,
-    /// Rows in one portion within a batch: what is in memory at a time.
+    /// Rows in one portion of a batch, which is what is in memory at a time:
+    /// `portion_rows_max = 4096`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 4_096)]
     pub portion_rows_max: usize,
-    /// Bytes in one portion within a batch; a single larger row makes a portion alone.
+    /// Bytes in one portion of a batch; a single larger row is a portion of its own:
+    /// `portion_bytes_max = 1048576`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 1_048_576)]
     pub portion_bytes_max: usize,
-    /// Rejects after which a run stops (it stops when there are more).
+    /// How many rows may be refused before a run stops; it stops at one more. 0 stops at the
+    /// first. A project's own `max_rejects` and `--max-rejects` go before this one:
+    /// `max_rejects = 100`.
+    #[schemars(example = 100)]
     pub max_rejects: u64,
-    /// How long a lost connection is tried again before the run gives up, counted from the last
-    /// batch that was committed.
+    /// How many seconds a lost connection is tried again before the run gives up, counted from
+    /// the last batch that was committed: `retry_seconds_max = 600`.
+    #[schemars(example = 600)]
     pub retry_seconds_max: u64,
 }
 
@@ -36,4 +55,17 @@ impl Default for Limits {
             retry_seconds_max: 120,
         }
     }
+}
+
+/// A number that must not be 0: nothing would ever be moved.
+fn positive<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default + PartialEq,
+{
+    let number = T::deserialize(deserializer)?;
+    if number == T::default() {
+        return Err(D::Error::custom("must be at least 1"));
+    }
+    Ok(number)
 }

@@ -2,9 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::connection::Connection;
+use secrecy::ExposeSecret;
+
+use super::connection::{Connection, ConnectionKind};
+use super::file::{self, ConfigFile, Declared, Kind};
 use super::limits::Limits;
-use crate::Result;
+use super::mask;
+use super::secret::Environment;
+use crate::data::document::Reader;
+use crate::data::finding::{Finding, SourceFile, listed, nearest};
+use crate::data::json_schema;
+use crate::{Error, ErrorKind, Result};
 
 /// A configuration file, parsed and validated, with nothing resolved.
 #[derive(Debug, Clone)]
@@ -15,38 +23,147 @@ pub struct Config {
     pub path: PathBuf,
     /// Limits.
     pub limits: Limits,
+    connections: Vec<Declared>,
 }
 
 impl Config {
     /// Loads `<folder>/<environment>.toml`.
-    pub fn load(_folder: &Path, _environment: &str) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with every finding of the file; [`ErrorKind::Usage`] where there is
+    /// no such environment, naming those that there are.
+    pub fn load(folder: &Path, environment: &str) -> Result<Self> {
+        let path = folder.join(format!("{environment}.toml"));
+        let plain = !environment.is_empty() && !environment.contains(['/', '\\']);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) if plain => text,
+            Err(error) if plain && error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::new(ErrorKind::Config, format!("cannot read {}", path.display())).because(error));
+            }
+            _ => return Err(no_environment(folder, environment)),
+        };
+        let source = SourceFile {
+            path: path.display().to_string(),
+            text: mask::passwords(&text),
+        };
+        let (mut reader, wire) = Reader::read::<ConfigFile>(source, &text);
+        let limits = wire.as_ref().map(|wire| wire.limits).unwrap_or_default();
+        let connections = wire.map_or_else(Vec::new, |wire| file::check(&mut reader, wire));
+        if !reader.findings.is_empty() {
+            reader.sort();
+            return Err(Error::findings(ErrorKind::Config, reader.findings));
+        }
+        Ok(Self {
+            environment: environment.to_owned(),
+            path,
+            limits,
+            connections,
+        })
     }
 
     /// Names of all connections, in file order.
     #[must_use]
     pub fn connections(&self) -> Vec<&str> {
-        todo!()
+        self.connections.iter().map(|declared| declared.name.value.as_str()).collect()
     }
 
     /// Whether a connection says `disabled = true`.
     #[must_use]
-    pub fn is_disabled(&self, _name: &str) -> bool {
-        todo!()
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.declared(name).is_some_and(|declared| declared.disabled)
     }
 
     /// Reads the variables and files of one connection.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming the unset variable, unreadable file or bad URL, with
-    /// its place; never the value.
-    pub fn resolve(&self, _name: &str) -> Result<Connection> {
-        todo!()
+    /// [`ErrorKind::Config`] naming the unset variable, unreadable file or bad URL, with its
+    /// place; never the value.
+    pub fn resolve(&self, name: &str) -> Result<Connection> {
+        self.resolve_in(name, &Environment::read()?)
+    }
+
+    /// [`Self::resolve`] with given variables.
+    pub fn resolve_in(&self, name: &str, environment: &Environment) -> Result<Connection> {
+        let declared = self.declared(name).ok_or_else(|| self.no_connection(name))?;
+        connect(declared, environment).map_err(|finding| Error::findings(ErrorKind::Config, vec![finding]))
+    }
+
+    fn declared(&self, name: &str) -> Option<&Declared> {
+        self.connections.iter().find(|declared| declared.name.value == name)
+    }
+
+    fn no_connection(&self, name: &str) -> Error {
+        let names = self.connections();
+        let error = Error::new(
+            ErrorKind::Config,
+            format!("{} has no connection `{name}`", self.path.display()),
+        );
+        match nearest(name, names.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("its connections: {}", listed(&names))),
+        }
+    }
+}
+
+fn connect(declared: &Declared, environment: &Environment) -> Result<Connection, Finding> {
+    let address = declared.address.resolve(environment)?;
+    let text = address.value.expose_secret();
+    if let Some(fault) = file::address_fault(declared.kind, text) {
+        return Err(Finding {
+            place: Some(address.place),
+            message: fault.message.replacen(
+                "this is",
+                &format!("the value for connection `{}` is", declared.name.value),
+                1,
+            ),
+            ..fault
+        });
+    }
+    let create_database = declared.create_database;
+    let kind = match declared.kind {
+        Kind::Sqlite => ConnectionKind::Sqlite {
+            path: PathBuf::from(text),
+            create_database,
+        },
+        Kind::Pocketbase => ConnectionKind::Pocketbase {
+            path: PathBuf::from(text),
+        },
+        Kind::Postgres => ConnectionKind::Postgres {
+            url: address.value,
+            create_database,
+        },
+    };
+    Ok(Connection {
+        name: declared.name.value.clone(),
+        kind,
+    })
+}
+
+fn no_environment(folder: &Path, environment: &str) -> Error {
+    let error = Error::new(
+        ErrorKind::Usage,
+        format!("there is no environment `{environment}` in {}", folder.display()),
+    );
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return error.hint(format!(
+            "the folder {} does not exist; `--config-dir` names another",
+            folder.display()
+        ));
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    names.sort();
+    match nearest(environment, names.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean `--env {near}`? there are {}", listed(&names))),
+        None if names.is_empty() => error.hint("write one, such as config/development.toml"),
+        None => error.hint(format!("there are {}", listed(&names))),
     }
 }
 
 /// JSON Schema of the file format.
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
-    todo!()
+    json_schema::of::<ConfigFile>()
 }

@@ -4,8 +4,11 @@
 //! reads the variables and secret files of one connection, when a command needs it.
 
 pub mod connection;
+mod file;
 pub mod limits;
 pub mod load;
+mod mask;
 pub mod secret;
+mod url;
 
 pub use load::Config;

@@ -4,13 +4,22 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::quoted;
+
 /// A file of the user's, kept to quote from.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 pub struct SourceFile {
     /// Path as the user would type it.
     pub path: String,
-    /// Whole text.
+    /// Whole text; of a configuration file with its passwords blanked out, byte for byte.
     pub text: String,
+}
+
+/// The path alone: whole files have no place in logs and errors.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SourceFile").field(&self.path).finish()
+    }
 }
 
 /// Where in which file.
@@ -26,7 +35,7 @@ impl Place {
     /// Line and column, both counted from 1; the column in characters.
     #[must_use]
     pub fn line_column(&self) -> (usize, usize) {
-        let before = &self.file.text[..self.span.start.min(self.file.text.len())];
+        let before = self.file.text.get(..self.span.start).unwrap_or(&self.file.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |tail| tail.chars().count()) + 1;
         (line, column)
@@ -39,6 +48,40 @@ impl Place {
             file: Arc::clone(&self.file),
             span,
         }
+    }
+
+    /// The file's own text at this place.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.file.text.get(self.span.clone()).unwrap_or_default()
+    }
+
+    /// Where a byte range of `parsed`, the value of the TOML string at this place, stands in the
+    /// file. Quotes, escapes and line continuations are accounted for; the whole string where
+    /// the file does not spell `parsed`.
+    #[must_use]
+    pub fn inside(&self, parsed: &str, range: &Range<usize>) -> Self {
+        match quoted::locate(self.text(), parsed, range) {
+            Some(found) => self.at(self.span.start + found.start..self.span.start + found.end),
+            None => self.clone(),
+        }
+    }
+}
+
+/// A value and where it stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub place: Place,
+}
+
+impl Located<String> {
+    /// The place of a byte range of the text.
+    #[must_use]
+    pub fn inside(&self, range: &Range<usize>) -> Place {
+        self.place.inside(&self.value, range)
     }
 }
 
@@ -102,6 +145,18 @@ impl Finding {
         self.help = Some(help.into());
         self
     }
+
+    /// "did you mean" the nearest of the candidates; all of them where none is near; nothing
+    /// where there are none.
+    #[must_use]
+    pub fn help_nearest<'a>(self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        match nearest(name, candidates.iter().copied()) {
+            Some(candidate) => self.help(format!("did you mean `{candidate}`?")),
+            None if candidates.is_empty() => self,
+            None => self.help(format!("there are {}", listed(&candidates))),
+        }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -111,5 +166,80 @@ impl fmt::Display for Finding {
             write!(f, "{}:{line}:{column}: ", place.file.path)?;
         }
         write!(f, "{} [{}]", self.message, self.code)
+    }
+}
+
+/// The candidate that `name` was probably meant to be: equal but for case, or at most a third of
+/// its letters away. The first of several equally near ones.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let far = 1 + wanted.chars().count() / 3;
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= far)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Names as a phrase: `a`, `b` and `c`. Cut after twenty.
+#[must_use]
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN_MAX: usize = 20;
+    let quote = |name: &S| format!("`{}`", name.as_ref());
+    match names {
+        [] => "none".to_owned(),
+        [one] => quote(one),
+        [rest @ .., last] if names.len() <= SHOWN_MAX => {
+            format!(
+                "{} and {}",
+                rest.iter().map(quote).collect::<Vec<_>>().join(", "),
+                quote(last)
+            )
+        }
+        _ => format!(
+            "{} and {} more",
+            names[..SHOWN_MAX].iter().map(quote).collect::<Vec<_>>().join(", "),
+            names.len() - SHOWN_MAX
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["username", "email", "emailVisibility", "id"];
+        assert_eq!(nearest("emial", names), Some("email"));
+        assert_eq!(nearest("EMAIL", names), Some("email"));
+        assert_eq!(nearest("user_name", names), Some("username"));
+        assert_eq!(nearest("colour", names), None);
+    }
+
+    #[test]
+    fn names_are_listed_as_a_phrase() {
+        assert_eq!(listed(&["a"]), "`a`");
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+
+    #[test]
+    fn a_place_inside_a_string_is_found() {
+        let text = "where = \"score > 0\"\n";
+        let place = Place {
+            file: Arc::new(SourceFile {
+                path: "a.toml".to_owned(),
+                text: text.to_owned(),
+            }),
+            span: 8..19,
+        };
+        let sql = Located {
+            value: "score > 0".to_owned(),
+            place,
+        };
+        assert_eq!(sql.inside(&(8..9)).text(), "0");
+        assert_eq!(sql.inside(&(0..5)).line_column(), (1, 10));
     }
 }

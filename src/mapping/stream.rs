@@ -2,18 +2,10 @@
 
 use std::path::PathBuf;
 
+pub use crate::data::finding::Located;
 use crate::data::finding::Place;
 use crate::data::stream::{OnConflict, Triggers};
 use crate::data::table::TableName;
-
-/// A value and where it stands in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located<T> {
-    /// The value.
-    pub value: T,
-    /// Its place.
-    pub place: Place,
-}
 
 /// A table at a connection, `connection.table` or `connection.schema.table` in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
