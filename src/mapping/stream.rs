@@ -1,5 +1,6 @@
 //! A project and its streams as read from the files: every value with its place.
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use crate::data::finding::Located;
@@ -8,12 +9,72 @@ use crate::data::stream::{OnConflict, Triggers};
 use crate::data::table::TableName;
 
 /// A table at a connection, `connection.table` or `connection.schema.table` in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableRef {
     /// Connection name.
     pub connection: String,
     /// Table.
     pub table: TableName,
+}
+
+impl TableRef {
+    /// Reads `connection.table` or `connection.schema.table`. A part may be in double quotes,
+    /// within which a double quote is doubled.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut parts = Vec::new();
+        loop {
+            let (part, after) = first_part(rest)?;
+            parts.push(part);
+            if after.is_empty() {
+                break;
+            }
+            rest = after.strip_prefix('.')?;
+        }
+        let name = parts.pop()?;
+        let (connection, schema) = match <[String; 1]>::try_from(parts) {
+            Ok([connection]) => (connection, None),
+            Err(parts) => {
+                let [connection, schema] = <[String; 2]>::try_from(parts).ok()?;
+                (connection, Some(schema))
+            }
+        };
+        Some(Self {
+            connection,
+            table: TableName { schema, name },
+        })
+    }
+}
+
+/// `connection.table` as the mapping would write it.
+impl fmt::Display for TableRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.connection, self.table)
+    }
+}
+
+/// The first part of a dotted name, and what follows it.
+fn first_part(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find('.').unwrap_or(text.len());
+        let (part, after) = text.split_at(end);
+        let plain = !part.is_empty() && !part.contains(|c: char| c == '"' || c.is_whitespace() || c.is_control());
+        return plain.then(|| (part.to_owned(), after));
+    };
+    let mut part = String::new();
+    let mut rest = quoted;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        part.push_str(before);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                part.push('"');
+                rest = more;
+            }
+            None => return (!part.is_empty() && !part.contains('\0')).then_some((part, after)),
+        }
+    }
 }
 
 /// Where a stream reads.
@@ -37,6 +98,15 @@ impl From {
         match self {
             Self::Table(table) => &table.value.connection,
             Self::Query { connection, .. } => &connection.value,
+        }
+    }
+
+    /// Where the connection is named.
+    #[must_use]
+    pub const fn connection_place(&self) -> &Place {
+        match self {
+            Self::Table(table) => &table.place,
+            Self::Query { connection, .. } => &connection.place,
         }
     }
 
@@ -103,4 +173,29 @@ pub struct Project {
     pub max_rejects: Option<u64>,
     /// Streams in file order.
     pub streams: Vec<Stream>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<(String, Option<String>, String)> {
+        TableRef::parse(text).map(|table| (table.connection, table.table.schema, table.table.name))
+    }
+
+    #[test]
+    fn a_table_has_two_or_three_parts() {
+        let part = |text: &str| text.to_owned();
+        assert_eq!(parsed("game.players"), Some((part("game"), None, part("players"))));
+        assert_eq!(parsed("g.public.t"), Some((part("g"), Some(part("public")), part("t"))));
+        assert_eq!(
+            parsed(r#"g."a.b"."c ""d""""#),
+            Some((part("g"), Some(part("a.b")), part("c \"d\"")))
+        );
+        for text in [
+            "", "players", "a.", ".a", "a..b", "a.b.c.d", "a.b c", "a.\"b", "a.\"\"", "a.b\"c", "a.\"b\"c",
+        ] {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+    }
 }

@@ -1,0 +1,7 @@
+//! Checks without I/O: of a project alone, and of a stream against the shapes of both its ends.
+
+mod alone;
+mod shapes;
+
+pub use alone::alone;
+pub use shapes::{shapes, taken_over};
