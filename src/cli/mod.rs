@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod diagnostic;
+
 use std::process::ExitCode;
 
 /// Runs the program.

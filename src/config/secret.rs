@@ -153,7 +153,10 @@ fn read_secret(path: &Located<String>) -> Result<String, Finding> {
             .label("named here")
             .help("paths are relative to the current directory")
     };
-    let file = std::fs::File::open(Path::new(&path.value)).map_err(|error| finding(format!("cannot be read: {}", error.kind())))?;
+    let file = std::fs::File::open(Path::new(&path.value)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => finding("does not exist".to_owned()),
+        kind => finding(format!("cannot be read: {kind}")),
+    })?;
     let mut text = String::new();
     file.take(SECRET_BYTES_MAX + 1)
         .read_to_string(&mut text)

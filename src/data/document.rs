@@ -22,6 +22,9 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Mistakes after which a file is not read on.
 const FINDINGS_MAX: usize = 100;
 
+/// What the TOML reader says of text without quotes.
+const UNQUOTED: &str = "string values must be quoted";
+
 /// A value of a wire form together with its place in the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
@@ -89,7 +92,7 @@ impl Reader {
         };
         let (mut root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            reader.findings = errors.iter().map(|error| reader.syntax(error)).collect();
+            reader.findings = reader.syntax_findings(&errors);
             return (reader, None);
         }
         loop {
@@ -179,6 +182,25 @@ impl Reader {
         self.damaged.contains(table)
     }
 
+    /// The first error of each line, up to the first one that may be the cause of all after it.
+    fn syntax_findings(&self, errors: &[toml::de::Error]) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::new();
+        let line = |finding: &Finding| finding.place.as_ref().map(|place| place.line_column().0);
+        let mut errors: Vec<_> = errors.iter().collect();
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+        for error in errors.into_iter().take(FINDINGS_MAX) {
+            let finding = self.syntax(error);
+            let last = findings.last();
+            if last.is_none() || last.and_then(line) != line(&finding) {
+                findings.push(finding);
+            }
+            if !error.message().starts_with("duplicate key") && !error.message().starts_with(UNQUOTED) {
+                break;
+            }
+        }
+        findings
+    }
+
     fn syntax(&self, error: &toml::de::Error) -> Finding {
         let (what, wanted) = match error.message().split_once(", expected ") {
             Some((what, wanted)) => (what, Some(wanted)),
@@ -187,6 +209,7 @@ impl Reader {
         let place = error.span().map(|span| self.place(span));
         let finding = Finding::error("file::syntax", place, format!("this is not TOML: {what}"));
         match wanted {
+            Some(_) if what == UNQUOTED => finding.help("put quotes around it"),
             Some(wanted) => finding.help(format!("expected {wanted}")),
             None => finding,
         }

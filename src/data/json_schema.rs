@@ -5,6 +5,9 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+/// Keys that stand first in a schema.
+const FIRST: [&str; 3] = ["$schema", "title", "description"];
+
 /// Schema of a wire form: draft 7, which all TOML editors know, without references and, since
 /// TOML has no null, without null.
 #[must_use]
@@ -12,7 +15,16 @@ pub fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(without_null).transform(&mut schema);
-    schema.to_value()
+    let mut value = schema.to_value();
+    if let Value::Object(object) = &mut value {
+        // What it is before what is in it: the file is read by people, too.
+        let rest = std::mem::take(object);
+        let first = |key: &String| FIRST.contains(&key.as_str());
+        let (mut head, tail): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(key, _)| first(key));
+        head.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key));
+        object.extend(head.into_iter().chain(tail));
+    }
+    value
 }
 
 fn without_null(schema: &mut Schema) {

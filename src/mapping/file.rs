@@ -303,20 +303,18 @@ fn from(
 }
 
 fn table_ref(reader: &mut Reader, text: Located<String>) -> Option<Located<TableRef>> {
-    match TableRef::parse(&text.value) {
-        Some(value) => Some(Located {
-            value,
-            place: text.place,
-        }),
-        None => {
-            reader.findings.push(
-                Finding::error("mapping::table_name", Some(text.place), "this is not the name of a table")
-                    .label("not connection.table")
-                    .help("connection.table or connection.schema.table; a part with a dot or space in it is \"quoted\""),
-            );
-            None
-        }
-    }
+    let Some(value) = TableRef::parse(&text.value) else {
+        reader.findings.push(
+            Finding::error("mapping::table_name", Some(text.place), "this is not the name of a table")
+                .label("not connection.table")
+                .help("connection.table or connection.schema.table; a part with a dot or space in it is \"quoted\""),
+        );
+        return None;
+    };
+    Some(Located {
+        value,
+        place: text.place,
+    })
 }
 
 fn stream_files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -115,8 +115,9 @@ fn cycle(streams: &[Stream], needs: &[Vec<Need<'_>>], done: &[bool]) -> Finding 
 
 fn described_cycle(streams: &[Stream], start: usize, way: &[&Need<'_>]) -> Finding {
     let mut text = format!("`{}`", streams[start].name.value);
-    for need in way {
-        text = format!("{text} needs `{}` ({})", streams[need.first].name.value, need.why);
+    for (index, need) in way.iter().enumerate() {
+        let which = if index == 0 { " needs" } else { ", which needs" };
+        text = format!("{text}{which} `{}` ({})", streams[need.first].name.value, need.why);
     }
     let itself = way.len() == 1;
     let message = if itself {

@@ -8,6 +8,7 @@
 mod bad_input;
 mod exactly_once;
 mod faults;
+mod files;
 mod harness;
 mod items;
 mod proxy;

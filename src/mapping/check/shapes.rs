@@ -131,13 +131,10 @@ fn key(stream: &Stream, target: &Table, taken: &[&str], findings: &mut Vec<Findi
             );
         }
     }
-    let unique = target.uniques.iter().any(|unique| {
-        unique.len() == stream.key.len()
-            && stream
-                .key
-                .iter()
-                .all(|name| unique.iter().any(|column| *column == name.value))
-    });
+    let unique = target
+        .uniques
+        .iter()
+        .any(|unique| unique.len() == stream.key.len() && stream.key.iter().all(|name| unique.contains(&name.value)));
     if stream.on_conflict != OnConflict::Error && !unique && !stream.key.is_empty() {
         let place = stream.key.first().map_or(&stream.place, |first| &first.place);
         let uniques: Vec<String> = target.uniques.iter().map(|unique| format!("{unique:?}")).collect();
