@@ -244,9 +244,11 @@ impl Reader {
                 } else {
                     taken.kind
                 };
-                Finding::error("file::wrong_type", place, format!("`{key}` is {what}"))
-                    .label("of the wrong type")
-                    .help(format!("expected {}", plain_name(wanted)))
+                let finding = Finding::error("file::wrong_type", place, format!("`{key}` is {what}")).label("of the wrong type");
+                if wanted == "a sequence" && taken.kind == TABLE {
+                    return finding.help(format!("a header with two brackets begins one of several: [[{key}]]"));
+                }
+                finding.help(format!("expected {}", plain_name(wanted)))
             }
             _ => Finding::error("file::wrong_value", place, format!("`{key}` {message}")).label("not possible"),
         }
@@ -338,6 +340,8 @@ fn take_within(
     Some(taken)
 }
 
+const TABLE: &str = "a table";
+
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
@@ -346,7 +350,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
+        DeValue::Table(_) => TABLE,
     }
 }
 

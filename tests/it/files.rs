@@ -295,6 +295,43 @@ fn mapping_keys_and_types() {
 }
 
 #[test]
+fn mapping_one_bracket_too_few() {
+    insta::assert_snapshot!(bad_streams("[stream]\nname = \"a\"\n"));
+}
+
+#[test]
+fn odd_files_end_in_findings() {
+    for text in [
+        "limits = 5",
+        "limits.batch_rows_max.x = 1",
+        "limits = { batch_rows_max = 1e3 }",
+        "connection = []",
+        "[[connection.game]]\nkind = 'sqlite'",
+        "[connection.game]\nkind = { postgres = 1 }",
+        "[connection.game]\nkind = 'postgres'\nurl.env.x = 'A'",
+        "[connection.game]\nkind = 'postgres'\nurl = { env = '', default = 5 }",
+        "[connection.game]\nkind = 'postgres'\nurl = { env = 'A=B' }",
+        "[connection.game]\nkind = 'sqlite'\npath = { value = \"a\\u0000b\" }",
+        "\"\" = 1",
+        "a = \"\u{0}\"",
+        "\u{feff}\u{feff}x = 1",
+        "[connection.game",
+        "a.b.c = 1\na.b = 2",
+    ] {
+        assert!(bad_config(text).contains("test.toml:"), "{text}");
+    }
+    for text in [
+        "stream = 5",
+        "stream = [1, 'a']",
+        "stream = [[]]",
+        "[[stream]]\nquery = []",
+        "[[stream]]\nkey = [[]]",
+    ] {
+        assert!(bad_streams(text).contains("streams.toml:"), "{text}");
+    }
+}
+
+#[test]
 fn mapping_from_both_and_neither() {
     insta::assert_snapshot!(bad_streams(
         "[[stream]]\nname = \"a\"\nto = \"game.a\"\nkey = [\"id\"]\n\n\
