@@ -4,20 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
+use super::ends::Ends;
+use super::fingerprint;
+use super::shape::{Shape, check_stream};
 use crate::config::Config;
-use crate::config::connection::{Connection, ConnectionKind};
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
 use crate::data::stream::{OnConflict, Origin, StreamTarget};
-use crate::data::table::Table;
-use crate::ledger::{self, Checkpoint};
-use crate::mapping::stream::{From, Located, TableRef};
+use crate::ledger::Checkpoint;
+use crate::mapping::stream::From;
 use crate::mapping::{Project, Stream, check, order};
-use crate::sink::{self, Sink};
-use crate::source::{self, Source};
-use crate::transform::{self, Transform};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::transform::Transform;
 use crate::{Error, ErrorKind, Result};
 
 /// What the command line may change about a plan.
@@ -188,184 +187,6 @@ fn select<'a>(project: &'a Project, config: &Config, only: &[String]) -> Result<
     Ok((selected, disabled))
 }
 
-/// Both ends of the selected streams, each connection opened once.
-struct Ends {
-    sources: BTreeMap<String, Arc<dyn Source>>,
-    sinks: BTreeMap<String, Arc<dyn Sink>>,
-    /// What a source connection is, without secrets: part of the fingerprint (Invariant 8).
-    identities: BTreeMap<String, String>,
-}
-
-impl Ends {
-    async fn open(config: &Config, streams: &[&Stream]) -> Result<Self> {
-        let mut sources: BTreeMap<String, Arc<dyn Source>> = BTreeMap::new();
-        let mut sinks: BTreeMap<String, Arc<dyn Sink>> = BTreeMap::new();
-        let mut identities = BTreeMap::new();
-        // All variables first, so that one message names every one that is unset.
-        let mut resolved = BTreeMap::new();
-        let mut findings = Vec::new();
-        for name in streams
-            .iter()
-            .flat_map(|stream| [stream.from.connection(), stream.to.value.connection.as_str()])
-        {
-            if resolved.contains_key(name) {
-                continue;
-            }
-            match config.resolve(name) {
-                Ok(connection) => drop(resolved.insert(name.to_owned(), connection)),
-                Err(error) if error.list().is_empty() => return Err(error),
-                Err(error) => findings.extend(
-                    error
-                        .into_findings()
-                        .into_iter()
-                        .filter(|finding| !findings.contains(finding))
-                        .collect::<Vec<_>>(),
-                ),
-            }
-        }
-        if !findings.is_empty() {
-            return Err(Error::findings(ErrorKind::Config, findings));
-        }
-        for stream in streams {
-            let from = stream.from.connection();
-            if !sources.contains_key(from) {
-                let connection = &resolved[from];
-                sources.insert(from.to_owned(), Arc::from(source::open(connection).await?));
-                identities.insert(from.to_owned(), identity(connection));
-            }
-            let to = &stream.to.value.connection;
-            if !sinks.contains_key(to) {
-                sinks.insert(to.clone(), Arc::from(sink::open(&resolved[to.as_str()]).await?));
-            }
-        }
-        Ok(Self {
-            sources,
-            sinks,
-            identities,
-        })
-    }
-}
-
-fn identity(connection: &Connection) -> String {
-    match &connection.kind {
-        ConnectionKind::Sqlite { path, .. } | ConnectionKind::Pocketbase { path } => {
-            let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            format!("{} {}", connection.kind.name(), path.display())
-        }
-        ConnectionKind::Postgres { .. } => format!("postgres {}", connection.name),
-    }
-}
-
-/// What checking a stream against its ends found out.
-struct Shape {
-    origin: Origin,
-    source: Table,
-    source_key: Vec<String>,
-    target: Table,
-    transform: Transform,
-}
-
-/// `Ok(None)` when findings stand in the way.
-async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Vec<Finding>) -> Result<Option<Shape>> {
-    let source = &ends.sources[stream.from.connection()];
-    let sink = &ends.sinks[&stream.to.value.connection];
-    let (origin, table) = match &stream.from {
-        From::Table(from) => {
-            let table = source.table(&from.value.table).await?;
-            if table.is_none() {
-                findings.push(missing_table(from, &source.tables().await?, "source"));
-            }
-            (Origin::Table(from.value.table.clone()), table)
-        }
-        From::Query { sql, .. } => {
-            let text = sql.value.trim().trim_end_matches(';').trim_end().to_owned();
-            let table = match source.query(&text).await {
-                Ok(table) => Some(table),
-                Err(error) if error.kind() == ErrorKind::Mapping => {
-                    findings.push(
-                        Finding::error(
-                            "plan::query",
-                            Some(sql.place.clone()),
-                            format!("the query of stream `{}` is refused: {error}", stream.name.value),
-                        )
-                        .help(error.advice().to_owned()),
-                    );
-                    None
-                }
-                Err(error) => return Err(error),
-            };
-            (Origin::Query { sql: text }, table)
-        }
-    };
-    let target = sink.table(&stream.to.value.table).await?;
-    if target.is_none() {
-        findings.push(missing_table(&stream.to, &sink.tables().await?, "target"));
-    }
-    let (Some(table), Some(target)) = (table, target) else {
-        return Ok(None);
-    };
-    let source_key = stream.source_key.as_ref().map_or_else(
-        || {
-            if matches!(origin, Origin::Table(_)) {
-                table.key.clone()
-            } else {
-                Vec::new()
-            }
-        },
-        |key| key.iter().map(|name| name.value.clone()).collect(),
-    );
-    findings.extend(check::shapes(stream, &table, &target));
-    Ok(match transform::compile(stream, &table, &source_key, &target) {
-        Ok(transform) => {
-            findings.extend(transform.warnings().iter().cloned());
-            Some(Shape {
-                origin,
-                source: table,
-                source_key,
-                target,
-                transform,
-            })
-        }
-        Err(found) => {
-            findings.extend(found);
-            None
-        }
-    })
-}
-
-fn missing_table(at: &Located<TableRef>, known: &[crate::data::table::TableName], end: &str) -> Finding {
-    let wanted = at.value.table.to_string();
-    let nearest = known
-        .iter()
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_string().to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.to_string());
-    let code = if end == "target" {
-        "plan::missing_table"
-    } else {
-        "plan::unknown_table"
-    };
-    let finding = Finding::error(
-        code,
-        Some(at.place.clone()),
-        format!("{end} `{}` has no table `{wanted}`", at.value.connection),
-    )
-    .label("not there");
-    match (nearest, end) {
-        (Some(name), _) => finding.help(format!("did you mean `{}.{name}`?", at.value.connection)),
-        (None, "target") => {
-            finding.help("create it, or apply the project's migrations: `dbferry schema apply PROJECT` or `run --apply-schema`")
-        }
-        (None, _) => finding.help("`from` is `connection.table`; see which tables the source has"),
-    }
-}
-
 fn planned(
     project: &Project,
     all: &[Stream],
@@ -413,7 +234,14 @@ fn planned(
         rows_estimate: shape.source.rows_estimate,
         checkpoint,
         notes,
-        fingerprint: fingerprint(project, stream, &shape, &ends.identities[stream.from.connection()]),
+        fingerprint: fingerprint::fingerprint(
+            &project.name,
+            &shape.origin,
+            &shape.source_key,
+            &write,
+            &shape.transform.describe(),
+            &ends.identities[stream.from.connection()],
+        ),
         source_connection: stream.from.connection().to_owned(),
         sink_connection: stream.to.value.connection.clone(),
         origin: shape.origin,
@@ -448,40 +276,4 @@ fn planned_columns(stream: &Stream, shape: &Shape) -> Vec<PlannedColumn> {
             }
         })
         .collect()
-}
-
-/// Invariant 8: what decides which rows come out, and which source they come from. Two halves,
-/// so that a refusal can say which of them changed.
-fn fingerprint(project: &Project, stream: &Stream, shape: &Shape, identity: &str) -> String {
-    let hash = |parts: &[&str]| {
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hex::encode(&hasher.finalize()[..16])
-    };
-    let origin = match &shape.origin {
-        Origin::Table(table) => format!("table {table}"),
-        Origin::Query { sql } => format!("query {sql}"),
-    };
-    let settings = format!(
-        "{} {:?} {:?} {:?}",
-        ledger::FORM,
-        stream.on_conflict,
-        stream.triggers,
-        shape.source_key
-    );
-    let target = stream.to.value.table.to_string();
-    let key: Vec<_> = stream.key.iter().map(|key| key.value.as_str()).collect();
-    let mapping = hash(&[
-        &project.name,
-        &stream.name.value,
-        &origin,
-        &settings,
-        &target,
-        &key.join(","),
-        &shape.transform.describe(),
-    ]);
-    format!("{mapping}-{}", hash(&[identity]))
 }

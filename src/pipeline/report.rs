@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::plan::PlannedStream;
 use crate::data::counts::Counts;
 use crate::error::{self, ErrorKind};
 
@@ -86,6 +87,29 @@ pub struct ReasonCount {
 }
 
 impl StreamReport {
+    /// A stream that has not begun.
+    #[must_use]
+    pub fn pending(stream: &PlannedStream) -> Self {
+        Self {
+            name: stream.name.clone(),
+            source: stream.source.clone(),
+            target: stream.target.clone(),
+            status: StreamStatus::Pending,
+            read: 0,
+            filtered: 0,
+            inserted: 0,
+            updated: 0,
+            skipped: 0,
+            rejected: 0,
+            batches: 0,
+            seconds: 0.0,
+            source_rows: None,
+            target_rows: None,
+            rejects_open: 0,
+            reasons: Vec::new(),
+        }
+    }
+
     /// Puts the counts in.
     pub fn set_counts(&mut self, counts: Counts) {
         self.read = counts.read;

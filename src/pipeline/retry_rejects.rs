@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::feed::Feed;
+use super::resume;
 use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
 use crate::data::counts::Counts;
@@ -63,7 +64,7 @@ fn check(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
     if checkpoint.complete {
         Ok(())
     } else {
-        worker::check_fingerprint(job, checkpoint)
+        resume::check_fingerprint(job, checkpoint)
     }
 }
 

@@ -1,19 +1,18 @@
 //! A run: leases, then stream after stream, then how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::event::{Event, Events};
-use super::plan::{Plan, PlannedStream};
+use super::plan::Plan;
 use super::report::{RunReport, RunStatus, StreamReport, StreamStatus};
 use super::retry::{self, Patience};
 use super::retry_rejects;
 use super::shutdown::{self, Shutdown};
+use super::validate;
 use super::worker::{self, Job, Progress};
-use crate::ledger::Checkpoint;
 use crate::sink::{LeaseRequest, Session};
 use crate::{Error, ErrorKind, Result};
 
@@ -49,7 +48,7 @@ pub async fn run(plan: Plan, options: RunOptions, events: Events, shutdown: Shut
         environment: plan.environment.clone(),
         dry_run: options.dry_run,
         status: RunStatus::Done,
-        streams: plan.streams.iter().map(pending).collect(),
+        streams: plan.streams.iter().map(StreamReport::pending).collect(),
         warnings: Vec::new(),
         error: None,
         hint: None,
@@ -96,27 +95,6 @@ fn chain(error: &Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn pending(stream: &PlannedStream) -> StreamReport {
-    StreamReport {
-        name: stream.name.clone(),
-        source: stream.source.clone(),
-        target: stream.target.clone(),
-        status: StreamStatus::Pending,
-        read: 0,
-        filtered: 0,
-        inserted: 0,
-        updated: 0,
-        skipped: 0,
-        rejected: 0,
-        batches: 0,
-        seconds: 0.0,
-        source_rows: None,
-        target_rows: None,
-        rejects_open: 0,
-        reasons: Vec::new(),
-    }
 }
 
 impl Run {
@@ -307,7 +285,7 @@ impl Run {
         }
         session.finish_stream().await?;
         report.target_rows = Some(session.count().await?);
-        if let Some(warning) = validate(stream, &checkpoint, report)? {
+        if let Some(warning) = validate::stream(stream, &checkpoint, report)? {
             self.warnings.push(warning);
         }
         (self.events)(Event::StreamFinished {
@@ -335,38 +313,6 @@ impl Run {
     }
 }
 
-/// At the end of a stream: the source's own count against what the ledger accounts for, and the
-/// target's own count against what was inserted. Returns a warning where figures differ for a
-/// reason that is known.
-fn validate(stream: &PlannedStream, checkpoint: &Checkpoint, report: &StreamReport) -> Result<Option<String>> {
-    let (Some(source), Some(target)) = (report.source_rows, report.target_rows) else {
-        return Ok(None);
-    };
-    let counts = checkpoint.counts;
-    let disagree = |what: String| Err(Error::new(ErrorKind::Validation, format!("stream `{}`: {what}", stream.name)));
-    if source != counts.read {
-        if checkpoint.one_moment {
-            return disagree(format!("the source holds {source} rows, but {} were read", counts.read));
-        }
-        return Ok(Some(format!(
-            "stream `{}`: the source holds {source} rows now, {} were read over several moments; `run --restart` reads it in one",
-            stream.name, counts.read
-        )));
-    }
-    let arrived = counts.inserted + counts.updated + counts.skipped;
-    let exact = checkpoint.target_was_empty && stream.only_writer;
-    if exact && target != counts.inserted {
-        return disagree(format!(
-            "{} rows were inserted into an empty table, but it holds {target}",
-            counts.inserted
-        ));
-    }
-    if target < arrived && stream.write.keys_distinct {
-        return disagree(format!("{arrived} rows arrived, but the table holds {target}"));
-    }
-    Ok(None)
-}
-
 /// Who runs: told to another run that is refused.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -375,10 +321,4 @@ fn holder() -> String {
         host => host,
     };
     format!("process {} on {host}", std::process::id())
-}
-
-/// Kept here so that callers need not name the smart pointer.
-#[must_use]
-pub fn silent() -> Events {
-    Arc::new(|_| ())
 }

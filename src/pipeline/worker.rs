@@ -11,7 +11,7 @@ use super::feed::{Feed, Portion};
 use super::plan::PlannedStream;
 use super::shutdown::{self, Shutdown};
 use super::tally::{BatchTally, Reasons, StreamTally};
-use super::{claim, isolate};
+use super::{claim, isolate, resume};
 use crate::config::limits::Limits;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
@@ -54,7 +54,7 @@ pub struct Progress {
     pub tally: StreamTally,
     /// A batch whose commit was begun: its run, sequence and figures. After a lost connection
     /// the checkpoint tells whether it is durable.
-    in_doubt: Option<(i64, Counts, Reasons)>,
+    pub(super) in_doubt: Option<(i64, Counts, Reasons)>,
     /// The checkpoint as last seen committed.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -66,7 +66,7 @@ pub struct Progress {
 /// finished batch; [`ErrorKind::Lost`] when the session is useless and the stream may go on over
 /// a new one; any other kind is final. Nothing of an unfinished batch stays in the target.
 pub async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<Checkpoint> {
-    let mut checkpoint = open(job, session, progress).await?;
+    let mut checkpoint = resume::open(job, session, progress).await?;
     if checkpoint.complete {
         return Ok(checkpoint);
     }
@@ -135,81 +135,6 @@ fn is_full(job: &Job<'_>, batch: &BatchTally) -> bool {
             || batch.bytes >= limits.batch_bytes_max
             || batch.began.elapsed().as_millis() >= u128::from(limits.batch_milliseconds_max)
             || job.shutdown.is_cancelled())
-}
-
-/// Invariant 12: the position comes from the target, on the connection that is going to write.
-async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<Checkpoint> {
-    let mut found = session.open_stream(&job.stream.write, false).await?;
-    if job.restart && found.as_ref().is_some_and(|checkpoint| checkpoint.run != job.run) {
-        found = session.open_stream(&job.stream.write, true).await?;
-    }
-    if let Some((sequence, counts, reasons)) = progress.in_doubt.take()
-        && found
-            .as_ref()
-            .is_some_and(|checkpoint| checkpoint.run == job.run && checkpoint.sequence == sequence)
-    {
-        progress.tally.committed(counts, reasons);
-    }
-    let Some(mut checkpoint) = found else {
-        let target_was_empty = session.is_empty().await?;
-        let checkpoint = fresh(job, session.epoch(), target_was_empty);
-        progress.checkpoint = Some(checkpoint.clone());
-        return Ok(checkpoint);
-    };
-    check_fingerprint(job, &checkpoint)?;
-    if !checkpoint.complete && checkpoint.moment != job.moment && checkpoint.one_moment && checkpoint.sequence > 0 {
-        checkpoint.one_moment = false;
-        (job.events)(Event::Warning {
-            stream: Some(job.stream.name.clone()),
-            message: "the source has changed since the interrupted run: rows before the checkpoint are from the older moment"
-                .to_owned(),
-        });
-    }
-    progress.checkpoint = Some(checkpoint.clone());
-    Ok(checkpoint)
-}
-
-fn fresh(job: &Job<'_>, epoch: i64, target_was_empty: bool) -> Checkpoint {
-    Checkpoint {
-        project: job.project.to_owned(),
-        stream: job.stream.name.clone(),
-        split: 0,
-        sequence: 0,
-        run: job.run,
-        epoch,
-        fingerprint: job.stream.fingerprint.clone(),
-        moment: job.moment.to_owned(),
-        one_moment: true,
-        position: None,
-        counts: Counts::default(),
-        digest: Digest::default(),
-        target_was_empty,
-        complete: false,
-    }
-}
-
-/// Invariant 8.
-pub(super) fn check_fingerprint(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
-    if checkpoint.fingerprint == job.stream.fingerprint {
-        return Ok(());
-    }
-    let half = |text: &str| {
-        text.split_once('-')
-            .map(|(mapping, source)| (mapping.to_owned(), source.to_owned()))
-    };
-    let what = match (half(&checkpoint.fingerprint), half(&job.stream.fingerprint)) {
-        (Some((mapping, _)), Some((now, _))) if mapping == now => "source database",
-        _ => "mapping, or the shape of its tables,",
-    };
-    let done = if checkpoint.complete { "completed" } else { "began" };
-    Err(Error::new(
-        ErrorKind::Checkpoint,
-        format!("the {what} of stream `{}` has changed since run {} {done} it", job.stream.name, checkpoint.run),
-    )
-    .hint(format!(
-        "put it back to go on, or move the stream from its beginning: `dbferry run PROJECT --only {} --restart` (with on_conflict = \"update\" rows already moved are compared, not doubled)",
-        job.stream.name
-    )))
 }
 
 /// More rejects than allowed end the run in order. What is committed stays.

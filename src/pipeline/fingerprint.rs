@@ -1,0 +1,56 @@
+//! Fingerprints: what decides which rows a stream makes, and which source they come from.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::data::stream::{Origin, StreamTarget};
+use crate::ledger;
+
+/// Invariant 8: two halves, so that a refusal can say whether the mapping (with the shapes of
+/// its tables, as `transform` describes them) or the source (`identity`) is another one.
+#[must_use]
+pub fn fingerprint(
+    project: &str,
+    origin: &Origin,
+    source_key: &[String],
+    write: &StreamTarget,
+    transform: &str,
+    identity: &str,
+) -> String {
+    let hash = |parts: &[&str]| {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hex::encode(&hasher.finalize()[..16])
+    };
+    let origin = match origin {
+        Origin::Table(table) => format!("table {table}"),
+        Origin::Query { sql } => format!("query {sql}"),
+    };
+    let settings = format!(
+        "{} {:?} {:?} {source_key:?} {:?}",
+        ledger::FORM,
+        write.on_conflict,
+        write.triggers,
+        write.key
+    );
+    let mapping = hash(&[
+        project,
+        &write.stream,
+        &origin,
+        &settings,
+        &write.table.to_string(),
+        transform,
+    ]);
+    format!("{mapping}-{}", hash(&[identity]))
+}
+
+/// Which half of two fingerprints differs, in words.
+#[must_use]
+pub fn what_changed(before: &str, now: &str) -> &'static str {
+    match (before.split_once('-'), now.split_once('-')) {
+        (Some((before, _)), Some((now, _))) if before == now => "source database",
+        _ => "mapping, or the shape of its tables,",
+    }
+}
