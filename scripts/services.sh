@@ -1,0 +1,286 @@
+#!/usr/bin/env bash
+# Starts and stops the real servers that the tests and the benchmark use.
+#
+#   scripts/services.sh up       install what is missing, start everything, print the variables
+#   scripts/services.sh down     stop what this script started
+#   scripts/services.sh status   one line per service; exit code 0 only if all are up
+#   scripts/services.sh env      print the variables only
+#   scripts/services.sh pg-bin   print the folder of PostgreSQL's server programs
+#
+# Data, logs and pid files live under DBFERRY_SCRATCH (default: dbferry-services in the folder for
+# temporary files), so that nothing on the machine is touched but the installed packages.
+# DBFERRY_SERVICES=docker takes the servers from docker-compose.yml instead; so does a machine with
+# a Docker engine on which Debian's server cannot be installed.
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+scratch=$(realpath -m "${DBFERRY_SCRATCH:-${TMPDIR:-/tmp}/dbferry-services}")
+
+postgres_host=127.0.0.1
+postgres_port=${DBFERRY_POSTGRES_PORT:-54329}
+postgres_user=dbferry
+postgres_password=dbferry
+postgres_folder=$scratch/postgres
+postgres_data=$postgres_folder/data
+postgres_socket=$postgres_folder/socket
+postgres_log=$postgres_folder/server.log
+# Who the server runs as when we are root: initdb and postgres refuse root.
+postgres_owner=postgres
+
+say() { printf 'services: %s\n' "$*" >&2; }
+fail() {
+    printf 'services: %s\n' "$1" >&2
+    shift
+    local hint
+    for hint in "$@"; do printf '  hint: %s\n' "$hint" >&2; done
+    exit 1
+}
+
+# --- what the machine has --------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        return 127
+    fi
+}
+
+# apt-get that waits for another apt-get instead of failing beside it, and asks nothing.
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -qq -y "$@" </dev/null >&2
+}
+
+docker_answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1; }
+
+compose() { docker compose --project-name dbferry --file "$repository/docker-compose.yml" "$@"; }
+
+# How the servers are run: `debian` or `docker`. Decided once, by `up`, and kept for the others.
+mode_file=$scratch/mode
+mode() { if [ -f "$mode_file" ]; then cat "$mode_file"; else echo "${DBFERRY_SERVICES:-debian}"; fi; }
+
+# --- PostgreSQL ------------------------------------------------------------------------------
+
+# The newest installed server's folder. Debian keeps the server's programs outside PATH, and what
+# PATH may hold under the same names are wrappers that look for clusters of the system.
+pg_bin() {
+    local folder
+    for folder in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV); do
+        if [ -x "$folder/initdb" ] && [ -x "$folder/pg_ctl" ] && [ -x "$folder/postgres" ]; then
+            echo "$folder"
+            return 0
+        fi
+    done
+    return 1
+}
+
+postgres_install() {
+    pg_bin >/dev/null && return 0
+    command -v apt-get >/dev/null || return 1
+    say "installing PostgreSQL (apt-get install postgresql)"
+    # The package would start a cluster of its own on port 5432 otherwise.
+    as_root mkdir -p /etc/postgresql-common/createcluster.d || return 1
+    echo 'create_main_cluster = false' |
+        as_root tee /etc/postgresql-common/createcluster.d/dbferry.conf >/dev/null || return 1
+    apt update || say "apt-get update failed; going on with the package lists that are there"
+    apt install --no-install-recommends postgresql || return 1
+    pg_bin >/dev/null
+}
+
+# Runs a command as the user that the server runs as, in a folder which that user can read.
+as_postgres() {
+    if [ "$(id -u)" = 0 ]; then
+        (cd / && setpriv --reuid="$postgres_owner" --regid="$postgres_owner" --init-groups \
+            env -u CARGO_TARGET_DIR HOME="$postgres_folder" LC_ALL=C.UTF-8 "$@")
+    else
+        (cd / && LC_ALL=C.UTF-8 "$@")
+    fi
+}
+
+# The pid in a pid file, if that process lives and is our server; a file that was left behind by a
+# crash or a reboot may name somebody else's process.
+postgres_pid() {
+    local pid
+    pid=$(head -n 1 "$postgres_data/postmaster.pid" 2>/dev/null) || return 1
+    [[ $pid =~ ^[0-9]+$ ]] || return 1
+    as_postgres kill -0 "$pid" 2>/dev/null || return 1
+    [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(readlink -f "$postgres_data")" ] || return 1
+    echo "$pid"
+}
+
+port_open() { (exec 3<>"/dev/tcp/$postgres_host/$1") 2>/dev/null; }
+
+postgres_query() {
+    PGPASSWORD=$postgres_password PGCONNECT_TIMEOUT=5 "$(pg_bin)/psql" -XAtq \
+        -h "$postgres_host" -p "$postgres_port" -U "$postgres_user" -d postgres -c "$1"
+}
+
+postgres_is_up() {
+    postgres_pid >/dev/null && [ "$(postgres_query 'select 1' 2>/dev/null)" = 1 ]
+}
+
+postgres_initdb() {
+    [ -f "$postgres_data/PG_VERSION" ] && [ -f "$postgres_data/dbferry.ready" ] && return 0
+    # Half-made by a call that was killed: nothing of value is in it yet.
+    rm -rf "$postgres_data"
+    mkdir -p "$postgres_folder" "$postgres_socket"
+    if [ "$(id -u)" = 0 ]; then
+        # Every folder above must let the unprivileged user through.
+        chmod go+x "$scratch"
+        chown -R "$postgres_owner:" "$postgres_folder"
+    fi
+    as_postgres test -x "$postgres_folder" ||
+        fail "user $postgres_owner cannot reach $postgres_folder" \
+            "set DBFERRY_SCRATCH to a folder that other users can enter"
+    # A socket's path has at most 107 bytes; a scratch folder deeper than that goes without one.
+    local socket_folder=$postgres_socket
+    [ "${#socket_folder}" -le 88 ] || socket_folder=''
+    say "making a database cluster in $postgres_data"
+    local password_file=$postgres_folder/password
+    (umask 077 && printf '%s\n' "$postgres_password" >"$password_file")
+    [ "$(id -u)" = 0 ] && chown "$postgres_owner:" "$password_file"
+    as_postgres "$(pg_bin)/initdb" --pgdata="$postgres_data" --username="$postgres_user" \
+        --pwfile="$password_file" --auth-local=scram-sha-256 --auth-host=scram-sha-256 \
+        --encoding=UTF8 --locale=C.UTF-8 >"$postgres_folder/initdb.log" 2>&1 ||
+        fail "initdb failed: $(tail -n 3 "$postgres_folder/initdb.log" | tr '\n' ' ')"
+    rm -f "$password_file"
+    as_postgres tee -a "$postgres_data/postgresql.conf" >/dev/null <<CONF
+
+# --- dbferry ---
+listen_addresses = '$postgres_host'
+unix_socket_directories = '$socket_folder'
+ssl = off
+max_connections = 200
+shared_buffers = 256MB
+max_wal_size = 2GB
+logging_collector = off
+log_line_prefix = '%m [%p] %a '
+CONF
+    as_postgres touch "$postgres_data/dbferry.ready"
+}
+
+# Pid and lock files without their process, left behind by a crash. The server would remove them
+# itself, unless the number in them has been given to somebody else since. Its backends may outlive
+# a killed server for a moment: nothing is removed while one of them still works on the data.
+postgres_clear_crash() {
+    local data attempt
+    data=$(readlink -f "$postgres_data")
+    for attempt in $(seq 1 51); do
+        readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$data" || break
+        [ "$attempt" -le 50 ] ||
+            fail "processes of a crashed PostgreSQL still work in $postgres_data" "wait for them, or end them"
+        sleep 0.2
+    done
+    rm -f "$postgres_data/postmaster.pid" "$postgres_socket"/.s.PGSQL.*
+}
+
+postgres_up() {
+    if postgres_is_up; then return 0; fi
+    # Starting up or shutting down, perhaps: give it a moment before judging.
+    if postgres_pid >/dev/null; then
+        local _
+        for _ in $(seq 1 100); do
+            postgres_is_up && return 0
+            postgres_pid >/dev/null || break
+            sleep 0.2
+        done
+        postgres_pid >/dev/null && fail "PostgreSQL runs (pid $(postgres_pid)) but refuses user $postgres_user on port $postgres_port" \
+            "see $postgres_log" "or start afresh: scripts/services.sh down; rm -r $postgres_folder"
+    fi
+    if port_open "$postgres_port"; then
+        fail "port $postgres_port on $postgres_host is taken by another program" \
+            "find it with: ss -ltnp 'sport = :$postgres_port'" \
+            "or choose another port: DBFERRY_POSTGRES_PORT=54330 scripts/services.sh up"
+    fi
+    postgres_initdb
+    postgres_clear_crash
+    say "starting PostgreSQL on $postgres_host:$postgres_port"
+    # The lock of this script must not live on in the server: descriptor 9 is closed for it.
+    as_postgres "$(pg_bin)/pg_ctl" --pgdata="$postgres_data" --log="$postgres_log" --wait --timeout=60 \
+        --silent --options="-p $postgres_port" start 9>&- </dev/null >/dev/null 2>&1 ||
+        fail "PostgreSQL did not start: $(tail -n 5 "$postgres_log" 2>/dev/null | tr '\n' ' ')" "see $postgres_log"
+    postgres_is_up ||
+        fail "PostgreSQL started but refuses user $postgres_user on port $postgres_port" "see $postgres_log"
+}
+
+postgres_down() {
+    pg_bin >/dev/null || return 0
+    postgres_pid >/dev/null || return 0
+    say "stopping PostgreSQL"
+    as_postgres "$(pg_bin)/pg_ctl" --pgdata="$postgres_data" --mode=fast --wait --timeout=60 --silent stop >&2
+}
+
+# --- commands --------------------------------------------------------------------------------
+
+# One call at a time. The lock goes with the process, however it ends.
+take_lock() {
+    mkdir -p "$scratch"
+    exec 9>"$scratch/lock"
+    flock -w 900 9 || fail "another call of scripts/services.sh holds $scratch/lock for more than 15 minutes"
+}
+
+environment() {
+    echo "export DBFERRY_TEST_POSTGRES_URL=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port/postgres"
+}
+
+docker_up() {
+    docker_answers || fail "no Docker engine answers" "start one, or leave DBFERRY_SERVICES unset to use Debian's packages"
+    say "starting the servers of docker-compose.yml"
+    DBFERRY_POSTGRES_PORT=$postgres_port compose up --detach --wait >&2
+    # The tests' own throw-away servers need the programs, too.
+    postgres_install || say "Debian's server programs are not here: tests that restart a server of their own will fail"
+}
+
+up() {
+    take_lock
+    if [ "${DBFERRY_SERVICES:-$(mode)}" = docker ]; then
+        docker_up
+        echo docker >"$mode_file"
+    elif postgres_install; then
+        postgres_up
+        echo debian >"$mode_file"
+    elif docker_answers; then
+        docker_up
+        echo docker >"$mode_file"
+    else
+        fail "PostgreSQL is not installed and could not be" \
+            "as root: apt-get install postgresql" "or start a Docker engine and set DBFERRY_SERVICES=docker"
+    fi
+    environment
+}
+
+down() {
+    take_lock
+    if [ "$(mode)" = docker ]; then
+        docker_answers && compose down >&2
+    else
+        postgres_down
+    fi
+    rm -f "$mode_file"
+}
+
+status() {
+    local state=down code=1
+    if [ "$(mode)" = docker ]; then
+        if docker_answers && compose exec -T postgres pg_isready -q -U "$postgres_user" >/dev/null 2>&1; then state=up code=0; fi
+    elif pg_bin >/dev/null && postgres_is_up; then
+        state=up code=0
+    fi
+    printf '%-12s %-6s %-5s %s\n' postgres "$postgres_port" "$state" "$(mode)"
+    return "$code"
+}
+
+case "${1:-}" in
+    up) up ;;
+    down) down ;;
+    status) status ;;
+    env) environment ;;
+    pg-bin) pg_bin || fail "PostgreSQL's server programs are not installed" "scripts/services.sh up installs them" ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        exit 2
+        ;;
+esac
