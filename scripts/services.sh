@@ -106,7 +106,6 @@ postgres_pid() {
     local pid
     pid=$(head -n 1 "$postgres_data/postmaster.pid" 2>/dev/null) || return 1
     [[ $pid =~ ^[0-9]+$ ]] || return 1
-    as_postgres kill -0 "$pid" 2>/dev/null || return 1
     [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(readlink -f "$postgres_data")" ] || return 1
     echo "$pid"
 }
