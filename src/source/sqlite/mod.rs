@@ -1,0 +1,186 @@
+//! SQLite source: any SQLite file, opened read-only and seen at one moment.
+//!
+//! One connection holds one read transaction from opening until the source is dropped: in WAL
+//! mode the application writes on meanwhile, in every other journal mode it waits. Streams are
+//! read one at a time, each in the order of its key on a thread of its own; a call that comes
+//! while a stream is being read waits until that stream ends or its receiver is dropped.
+//!
+//! Owns: what a storage class means as an exact type ([`decode`]), the order of rows
+//! ([`statement`]), the name of a moment ([`moment`]). Knows nothing of PocketBase but the
+//! [`Meanings`] that it hands in.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{BATCHES_IN_FLIGHT_MAX, Batches, Source};
+use crate::data::stream::{Origin, ReadRequest};
+use crate::data::table::{Table, TableName};
+use crate::{Error, ErrorKind, Result};
+
+mod catalog;
+mod declared;
+mod decode;
+mod failure;
+mod instant;
+mod moment;
+mod number;
+mod open;
+mod portion;
+mod read;
+mod statement;
+
+pub(super) use catalog::{Meaning, Meanings, TableMeaning};
+use read::Reading;
+
+/// An SQLite file, opened read-only.
+pub(super) struct SqliteSource {
+    shared: Arc<Shared>,
+    moment: String,
+}
+
+/// What the reading thread works with.
+struct Shared {
+    connection: Mutex<Connection>,
+    meanings: Meanings,
+}
+
+impl SqliteSource {
+    /// Opens `path` for the connection `name` and fixes the moment that is read.
+    pub(super) async fn open(name: &str, path: &Path) -> Result<Self> {
+        Self::open_with(name, path, |_| Ok(Meanings::default())).await
+    }
+
+    /// The same with what `learn` finds out from the database itself.
+    pub(super) async fn open_with<F>(name: &str, path: &Path, learn: F) -> Result<Self>
+    where
+        F: FnOnce(&Connection) -> Result<Meanings> + Send + 'static,
+    {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        blocking(move || {
+            let open::Opened { connection, moment } = open::open(&name, &path)?;
+            let meanings = learn(&connection).map_err(|error| error.during(format_args!("connection `{name}`")))?;
+            Ok(Self {
+                shared: Arc::new(Shared {
+                    connection: Mutex::new(connection),
+                    meanings,
+                }),
+                moment,
+            })
+        })
+        .await
+    }
+
+    async fn with<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Meanings) -> Result<T> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.with(work)).await
+    }
+}
+
+impl Shared {
+    fn with<T>(&self, work: impl FnOnce(&Connection, &Meanings) -> Result<T>) -> Result<T> {
+        let connection = self
+            .connection
+            .lock()
+            .map_err(|_| Error::new(ErrorKind::Internal, "an earlier reader of this source panicked"))?;
+        work(&connection, &self.meanings)
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::new(ErrorKind::Internal, "the thread that reads the source panicked"))?
+}
+
+#[async_trait]
+impl Source for SqliteSource {
+    async fn tables(&self) -> Result<Vec<TableName>> {
+        self.with(|connection, _| catalog::names(connection)).await
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        let name = name.clone();
+        self.with(move |connection, meanings| {
+            Ok(catalog::table(connection, meanings, &name)
+                .map_err(|error| error.during(format_args!("table `{name}`")))?
+                .map(|shape| shape.table))
+        })
+        .await
+    }
+
+    async fn query(&self, sql: &str) -> Result<Table> {
+        let sql = sql.to_owned();
+        self.with(move |connection, meanings| Ok(catalog::query(connection, meanings, &sql)?.table))
+            .await
+    }
+
+    async fn count(&self, origin: &Origin) -> Result<u64> {
+        let origin = origin.clone();
+        self.with(move |connection, meanings| {
+            read::shape(connection, meanings, &origin)?;
+            let rows: i64 = connection
+                .query_row(&statement::count(&origin), [], |row| row.get(0))
+                .map_err(failure::reading)?;
+            Ok(rows.unsigned_abs())
+        })
+        .await
+    }
+
+    async fn moment(&self) -> Result<String> {
+        Ok(self.moment.clone())
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Batches> {
+        let (output, batches) = mpsc::channel(BATCHES_IN_FLIGHT_MAX);
+        let (prepared, outcome) = oneshot::channel();
+        let (shared, sender) = (Arc::clone(&self.shared), output.clone());
+        let reader = tokio::task::spawn_blocking(move || {
+            shared.with(|connection, meanings| {
+                let reading = Reading::prepare(connection, meanings, request)?;
+                if prepared.send(()).is_err() {
+                    return Ok(());
+                }
+                reading.run(connection, &sender)
+            })
+        });
+        // Whoever cannot be told that the rows end early would take what came for everything:
+        // this task outlives a panic of the thread and holds the channel open until it is told.
+        tokio::spawn(async move {
+            let end = reader
+                .await
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the thread that reads the source panicked")));
+            if let Err(error) = end {
+                // Fails only where nobody receives any more.
+                drop(output.send(Err(error)).await);
+            }
+        });
+        match outcome.await {
+            Ok(()) => Ok(batches),
+            Err(_) => first_error(batches).await,
+        }
+    }
+}
+
+/// The request could not be prepared: its error is what the channel holds.
+async fn first_error(mut batches: Batches) -> Result<Batches> {
+    match batches.recv().await {
+        Some(Err(error)) => Err(error),
+        _ => Err(Error::new(
+            ErrorKind::Internal,
+            "the thread that reads the source gave no answer",
+        )),
+    }
+}

@@ -1,0 +1,182 @@
+//! The SQL that reads a stream in key order, and goes on after any key.
+//!
+//! Rows are ordered byte by byte (`collate binary`) whatever the column's own collation, because
+//! a page boundary in the middle of values that NOCASE takes for equal would hide rows. NULLs
+//! come first, as SQLite sorts them, and are compared with `is`, so that none is passed over.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
+use super::catalog::Shape;
+use crate::data::position::{Key, KeyValue};
+use crate::data::stream::Origin;
+use crate::data::table::TableName;
+use crate::{Error, ErrorKind, Result};
+
+/// What is selected from where, and by which key it is ordered.
+#[derive(Debug)]
+pub(super) struct Selection {
+    from: String,
+    /// Selected columns: those that were asked for, then the parts of the key not among them.
+    pub(super) columns: Vec<String>,
+    /// Places of the key's parts among the selected columns; empty for an atomic stream.
+    pub(super) key: Vec<usize>,
+    /// The key cannot repeat: the database itself sees to it.
+    pub(super) unique: bool,
+}
+
+impl Selection {
+    /// Selects `columns` ordered by `key`, to which the shape's own tie-breakers are added where
+    /// it might repeat.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mapping`] for a column that is not there.
+    pub(super) fn new(origin: &Origin, shape: &Shape, columns: impl Iterator<Item = String>, key: &[String]) -> Result<Self> {
+        let mut selection = Self {
+            from: from(origin),
+            columns: Vec::new(),
+            key: Vec::new(),
+            unique: false,
+        };
+        for column in columns {
+            known(shape, &column)?;
+            selection.columns.push(column);
+        }
+        if key.is_empty() {
+            return Ok(selection);
+        }
+        let mut key = key.to_vec();
+        selection.unique = shape.is_unique(&key);
+        if !selection.unique && !shape.tie_breakers.is_empty() {
+            key.extend(
+                shape
+                    .tie_breakers
+                    .iter()
+                    .filter(|part| !key.contains(part))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+            selection.unique = true;
+        }
+        for part in key {
+            known(shape, &part)?;
+            let place = selection.columns.iter().position(|column| *column == part);
+            selection.key.push(place.unwrap_or(selection.columns.len()));
+            if place.is_none() {
+                selection.columns.push(part);
+            }
+        }
+        Ok(selection)
+    }
+
+    /// All rows, or those after a key, in key order. Parameters are the key's values.
+    pub(super) fn scan(&self, after: Option<&Key>) -> Result<String> {
+        let mut sql = self.select();
+        if let Some(after) = after {
+            self.check(after)?;
+            sql.push_str(" where ");
+            sql.push_str(&self.after(after));
+        }
+        if !self.key.is_empty() {
+            let order: Vec<_> = self.key.iter().map(|place| self.part(*place)).collect();
+            sql.push_str(" order by ");
+            sql.push_str(&order.join(", "));
+        }
+        Ok(sql)
+    }
+
+    /// The row with a key.
+    pub(super) fn lookup(&self) -> String {
+        let parts: Vec<_> = (0..self.key.len()).map(|i| self.equal(i)).collect();
+        format!("{} where {}", self.select(), parts.join(" and "))
+    }
+
+    /// Whether a key has the form that this selection's keys have.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Checkpoint`] if not: the table has changed since.
+    pub(super) fn check(&self, key: &Key) -> Result<()> {
+        if key.0.len() == self.key.len() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Checkpoint,
+            "the source's key has another number of columns than the one reading stopped at",
+        ))
+    }
+
+    fn select(&self) -> String {
+        let columns: Vec<_> = self.columns.iter().map(|column| format!("s.{}", quoted(column))).collect();
+        let columns = if columns.is_empty() {
+            "null".to_owned()
+        } else {
+            columns.join(", ")
+        };
+        format!("select {columns} from {}", self.from)
+    }
+
+    fn part(&self, place: usize) -> String {
+        format!("s.{} collate binary", quoted(&self.columns[place]))
+    }
+
+    fn equal(&self, i: usize) -> String {
+        format!("{} is ?{}", self.part(self.key[i]), i + 1)
+    }
+
+    /// `k1 > ?1 or (k1 is ?1 and (k2 > ?2 or …))`, led by `k1 >= ?1`, which lets an index find
+    /// the place.
+    fn after(&self, key: &Key) -> String {
+        let greater = |i: usize| match key.0[i] {
+            KeyValue::Null => format!("{} is not null", self.part(self.key[i])),
+            _ => format!("{} > ?{}", self.part(self.key[i]), i + 1),
+        };
+        let last = self.key.len() - 1;
+        let condition = (0..last).rev().fold(greater(last), |inner, i| {
+            format!("({} or ({} and {inner}))", greater(i), self.equal(i))
+        });
+        if last == 0 || key.0[0] == KeyValue::Null {
+            condition
+        } else {
+            format!("{} >= ?1 and {condition}", self.part(self.key[0]))
+        }
+    }
+}
+
+/// Counts the rows of an origin.
+pub(super) fn count(origin: &Origin) -> String {
+    format!("select count(*) from {}", from(origin))
+}
+
+fn known(shape: &Shape, column: &str) -> Result<()> {
+    if shape.table.column(column).is_some() || shape.row_id == Some(column) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Mapping,
+        format!("`{}` has no column `{column}`", shape.table.name),
+    ))
+}
+
+fn from(origin: &Origin) -> String {
+    match origin {
+        Origin::Table(TableName { name, .. }) => format!("main.{} as s", quoted(name)),
+        // On lines of its own: the text may end in a comment.
+        Origin::Query { sql } => format!("(\n{sql}\n) as s"),
+    }
+}
+
+/// An identifier in double quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A key's value as a parameter, in its storage class.
+pub(super) fn parameter(value: &KeyValue) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        KeyValue::Null => ValueRef::Null,
+        KeyValue::Int(value) => ValueRef::Integer(*value),
+        KeyValue::RealBits(bits) => ValueRef::Real(f64::from_bits(*bits)),
+        KeyValue::Text(value) => ValueRef::Text(value.as_bytes()),
+        KeyValue::RawText(value) => ValueRef::Text(value),
+        KeyValue::Bytes(value) => ValueRef::Blob(value),
+    })
+}
