@@ -13,3 +13,4 @@ mod harness;
 mod items;
 mod proxy;
 mod rehearsal;
+mod source_sqlite;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::data::column::ColumnType;
-use crate::source::sqlite::{Meaning, Meanings, TableMeaning};
+use crate::source::sqlite::{Empty, Meaning, Meanings, TableMeaning};
 use crate::{Error, ErrorKind, Result};
 
 /// How fields are described.
@@ -116,14 +116,11 @@ fn table(generation: Generation, kind: &str, fields: &[Field]) -> TableMeaning {
 }
 
 const fn plain(ty: ColumnType) -> Meaning {
-    Meaning {
-        ty,
-        empty_is_null: false,
-    }
+    Meaning { ty, empty: Empty::Text }
 }
 
 const fn empty_is_null(ty: ColumnType) -> Meaning {
-    Meaning { ty, empty_is_null: true }
+    Meaning { ty, empty: Empty::Null }
 }
 
 const DATE: ColumnType = ColumnType::Timestamp { digits: 3, zoned: true };
@@ -162,7 +159,10 @@ fn meaning(generation: Generation, field: &Field) -> Option<Meaning> {
         "number" => plain(ColumnType::Float64),
         "bool" => plain(ColumnType::Bool),
         "date" | "autodate" => empty_is_null(DATE),
-        "select" | "file" | "relation" if is_multiple(generation, field) => plain(ColumnType::List(Box::new(ColumnType::TEXT))),
+        "select" | "file" | "relation" if is_multiple(generation, field) => Meaning {
+            ty: ColumnType::List(Box::new(ColumnType::TEXT)),
+            empty: Empty::List,
+        },
         "select" | "file" | "relation" => empty_is_null(ColumnType::TEXT),
         "json" | "geoPoint" => plain(ColumnType::Json { binary: false }),
         _ => return None,
@@ -183,37 +183,37 @@ fn is_multiple(generation: Generation, field: &Field) -> bool {
 mod tests {
     use super::*;
 
-    fn read(generation: Generation, field: &str) -> Option<(String, bool)> {
+    fn read(generation: Generation, field: &str) -> Option<(String, Empty)> {
         let field: Field = serde_json::from_str(field).expect("a field");
-        meaning(generation, &field).map(|meaning| (meaning.ty.to_string(), meaning.empty_is_null))
+        meaning(generation, &field).map(|meaning| (meaning.ty.to_string(), meaning.empty))
     }
 
     #[test]
     fn every_field_type_of_the_current_generation() {
-        for (field, ty, empty_is_null) in [
-            (r#"{"name":"a","type":"text"}"#, "text", false),
-            (r#"{"name":"a","type":"email"}"#, "text", false),
-            (r#"{"name":"a","type":"url"}"#, "text", false),
-            (r#"{"name":"a","type":"editor"}"#, "text", false),
-            (r#"{"name":"a","type":"password"}"#, "text", false),
-            (r#"{"name":"a","type":"number","onlyInt":false}"#, "double precision", false),
-            (r#"{"name":"a","type":"number","onlyInt":true}"#, "bigint", false),
-            (r#"{"name":"a","type":"bool"}"#, "boolean", false),
-            (r#"{"name":"a","type":"date"}"#, "timestamptz(3)", true),
-            (r#"{"name":"a","type":"autodate"}"#, "timestamptz(3)", true),
-            (r#"{"name":"a","type":"select","maxSelect":1}"#, "text", true),
-            (r#"{"name":"a","type":"select","maxSelect":3}"#, "text[]", false),
-            (r#"{"name":"a","type":"file","maxSelect":0}"#, "text", true),
-            (r#"{"name":"a","type":"relation"}"#, "text", true),
-            (r#"{"name":"a","type":"relation","maxSelect":999}"#, "text[]", false),
-            (r#"{"name":"a","type":"json"}"#, "json", false),
-            (r#"{"name":"a","type":"geoPoint"}"#, "json", false),
+        for (field, ty, empty) in [
+            (r#"{"name":"a","type":"text"}"#, "text", Empty::Text),
+            (r#"{"name":"a","type":"email"}"#, "text", Empty::Text),
+            (r#"{"name":"a","type":"url"}"#, "text", Empty::Text),
+            (r#"{"name":"a","type":"editor"}"#, "text", Empty::Text),
+            (r#"{"name":"a","type":"password"}"#, "text", Empty::Text),
+            (
+                r#"{"name":"a","type":"number","onlyInt":false}"#,
+                "double precision",
+                Empty::Text,
+            ),
+            (r#"{"name":"a","type":"number","onlyInt":true}"#, "bigint", Empty::Text),
+            (r#"{"name":"a","type":"bool"}"#, "boolean", Empty::Text),
+            (r#"{"name":"a","type":"date"}"#, "timestamptz(3)", Empty::Null),
+            (r#"{"name":"a","type":"autodate"}"#, "timestamptz(3)", Empty::Null),
+            (r#"{"name":"a","type":"select","maxSelect":1}"#, "text", Empty::Null),
+            (r#"{"name":"a","type":"select","maxSelect":3}"#, "text[]", Empty::List),
+            (r#"{"name":"a","type":"file","maxSelect":0}"#, "text", Empty::Null),
+            (r#"{"name":"a","type":"relation"}"#, "text", Empty::Null),
+            (r#"{"name":"a","type":"relation","maxSelect":999}"#, "text[]", Empty::List),
+            (r#"{"name":"a","type":"json"}"#, "json", Empty::Text),
+            (r#"{"name":"a","type":"geoPoint"}"#, "json", Empty::Text),
         ] {
-            assert_eq!(
-                read(Generation::Fields, field),
-                Some((ty.to_owned(), empty_is_null)),
-                "{field}"
-            );
+            assert_eq!(read(Generation::Fields, field), Some((ty.to_owned(), empty)), "{field}");
         }
         assert_eq!(read(Generation::Fields, r#"{"name":"a","type":"vector"}"#), None);
     }

@@ -2,7 +2,8 @@
 //! columns mean. Everything else is the SQLite source's.
 //!
 //! In columns for a single select, file or relation and in dates PocketBase writes `''` for
-//! "none": it is read as NULL, whatever type is wanted. Plain text keeps its `''`.
+//! "none": it is read as NULL, whatever type is wanted. In a column for several values a `''` left
+//! over from an older field is the empty list. Plain text keeps its `''`.
 
 use std::path::{Path, PathBuf};
 

@@ -31,8 +31,19 @@ pub(in crate::source) struct TableMeaning {
 pub(in crate::source) struct Meaning {
     /// Type of its values.
     pub(in crate::source) ty: ColumnType,
-    /// `''` is written for "none".
-    pub(in crate::source) empty_is_null: bool,
+    /// What `''` stands for.
+    pub(in crate::source) empty: Empty,
+}
+
+/// What an application means by the empty text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::source) enum Empty {
+    /// Itself.
+    Text,
+    /// That there is no value.
+    Null,
+    /// That there are no elements.
+    List,
 }
 
 impl Meanings {
@@ -45,8 +56,8 @@ impl Meanings {
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) table: Table,
-    /// Columns in which `''` stands for NULL.
-    pub(super) empty_is_null: HashSet<String>,
+    /// Columns in which `''` stands for something else.
+    empties: HashMap<String, Empty>,
     /// Columns that never hold a stored NULL.
     never_null: HashSet<String>,
     /// What makes any order of the rows total: the row id under an unshadowed name, or the
@@ -57,6 +68,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// What `''` stands for in a column.
+    pub(super) fn empty(&self, column: &str) -> Empty {
+        self.empties.get(column).copied().unwrap_or(Empty::Text)
+    }
+
     /// Whether these columns tell every row from every other.
     pub(super) fn is_unique(&self, key: &[String]) -> bool {
         let in_key = |column: &String| key.contains(column);
@@ -121,13 +137,7 @@ pub(super) fn table(connection: &Connection, meanings: &Meanings, name: &TableNa
             None => notes.push("all names of its row id are taken by columns: it has no key to go on after".to_owned()),
         }
     }
-    let never_null = columns
-        .iter()
-        .filter(|column| {
-            column.not_null || (kind == Kind::WithoutRowId && column.key_place > 0) || Some(&column.name) == row_id_column.as_ref()
-        })
-        .map(|column| column.name.clone())
-        .collect::<HashSet<_>>();
+    let never_null = never_null(kind, &columns, row_id_column.as_deref());
     let origins = match kind {
         Kind::View => view_origins(connection, meanings, &name.name)?,
         _ => HashMap::new(),
@@ -149,7 +159,7 @@ pub(super) fn table(connection: &Connection, meanings: &Meanings, name: &TableNa
             rows_estimate: rows_estimate(connection, &name.name),
             notes,
         },
-        empty_is_null: HashSet::new(),
+        empties: HashMap::new(),
         tie_breakers: match kind {
             Kind::Table => row_id.map(str::to_owned).into_iter().collect(),
             Kind::WithoutRowId => primary_key(&columns),
@@ -199,7 +209,7 @@ pub(super) fn query(connection: &Connection, meanings: &Meanings, sql: &str) -> 
             rows_estimate: None,
             notes: Vec::new(),
         },
-        empty_is_null: HashSet::new(),
+        empties: HashMap::new(),
         never_null: HashSet::new(),
         tie_breakers: Vec::new(),
         row_id: None,
@@ -217,7 +227,9 @@ pub(super) fn query(connection: &Connection, meanings: &Meanings, sql: &str) -> 
             (Some(table), Some(origin)) => origin_meaning(connection, meanings, table, origin)?,
             _ => Meaning::UNKNOWN,
         };
-        meaning.empty_is_null &= one_origin;
+        if !one_origin {
+            meaning.empty = Empty::Text;
+        }
         shape.push(column.name(), meaning, true, Fill::Nothing);
     }
     Ok(shape)
@@ -227,19 +239,19 @@ impl Meaning {
     /// Of a column that is the result of an expression.
     const UNKNOWN: Self = Self {
         ty: ColumnType::TEXT,
-        empty_is_null: false,
+        empty: Empty::Text,
     };
 }
 
 impl Shape {
     fn push(&mut self, name: &str, meaning: Meaning, nullable: bool, fill: Fill) {
-        if meaning.empty_is_null {
-            self.empty_is_null.insert(name.to_owned());
+        if meaning.empty != Empty::Text {
+            self.empties.insert(name.to_owned(), meaning.empty);
         }
         self.table.columns.push(Column {
             name: name.to_owned(),
             ty: meaning.ty,
-            nullable: nullable || meaning.empty_is_null,
+            nullable: nullable || meaning.empty == Empty::Null,
             fill,
             flexible: true,
         });
@@ -260,7 +272,7 @@ impl Declared {
     fn meaning(&self) -> Meaning {
         Meaning {
             ty: declared::column_type(&self.ty),
-            empty_is_null: false,
+            empty: Empty::Text,
         }
     }
 
@@ -314,6 +326,13 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<Declared>> {
             .collect::<rusqlite::Result<Vec<_>>>()
     };
     list().map_err(reading)
+}
+
+fn never_null(kind: Kind, columns: &[Declared], row_id: Option<&str>) -> HashSet<String> {
+    let holds_none = |column: &&Declared| {
+        column.not_null || (kind == Kind::WithoutRowId && column.key_place > 0) || Some(column.name.as_str()) == row_id
+    };
+    columns.iter().filter(holds_none).map(|column| column.name.clone()).collect()
 }
 
 fn primary_key(columns: &[Declared]) -> Vec<String> {
@@ -411,7 +430,9 @@ fn view_origins(connection: &Connection, meanings: &Meanings, view: &str) -> Res
     for column in statement.columns_with_metadata() {
         if let (Some(table), Some(origin)) = (column.table_name(), column.origin_name()) {
             let mut meaning = origin_meaning(connection, meanings, table, origin)?;
-            meaning.empty_is_null &= one_origin;
+            if !one_origin {
+                meaning.empty = Empty::Text;
+            }
             origins.insert(column.name().to_owned(), meaning);
         }
     }
@@ -427,7 +448,7 @@ fn origin_meaning(connection: &Connection, meanings: &Meanings, table: &str, ori
         Some(column) => column.meaning(),
         None if ["rowid", "_rowid_", "oid"].contains(&origin) => Meaning {
             ty: ColumnType::Int64,
-            empty_is_null: false,
+            empty: Empty::Text,
         },
         None => Meaning::UNKNOWN,
     })

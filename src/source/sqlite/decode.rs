@@ -33,6 +33,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use rusqlite::types::ValueRef;
 use serde_json::value::RawValue;
 
+use super::catalog::Empty;
 use super::instant;
 use super::number::{self, EXACT_INTEGERS_END, FloatText, Number};
 use crate::data::column::ColumnType;
@@ -113,31 +114,35 @@ pub(super) struct Fault {
 /// Decodes one column of a statement and gathers its values.
 pub(super) struct ColumnReader {
     ty: ColumnType,
-    empty_is_null: bool,
+    empty: Empty,
     cells: Cells,
 }
 
 impl ColumnReader {
-    /// A reader for values of type `ty`. `empty_is_null`: the application writes `''` for "none".
+    /// A reader for values of type `ty`. `empty`: what `''` stands for.
     ///
     /// # Errors
     /// For types that no SQLite value has.
-    pub(super) fn new(ty: &ColumnType, empty_is_null: bool, rows: usize) -> Result<Self> {
+    pub(super) fn new(ty: &ColumnType, empty: Empty, rows: usize) -> Result<Self> {
         let cells = Cells::new(ty, rows).ok_or_else(|| {
             Error::new(ErrorKind::Mapping, format!("an SQLite column cannot be read as {ty}"))
                 .hint("name another type in [stream.types]")
         })?;
         Ok(Self {
             ty: ty.clone(),
-            empty_is_null,
+            empty,
             cells,
         })
     }
 
     /// Appends a value, or nothing and says why.
     pub(super) fn append(&mut self, value: ValueRef<'_>) -> Result<(), Fault> {
-        let empty = matches!(value, ValueRef::Text([])) && self.empty_is_null;
-        if empty || value == ValueRef::Null {
+        let value = match (value, self.empty) {
+            (ValueRef::Text([]), Empty::Null) => ValueRef::Null,
+            (ValueRef::Text([]), Empty::List) => ValueRef::Text(b"[]"),
+            (value, _) => value,
+        };
+        if value == ValueRef::Null {
             self.cells.append_null();
             return Ok(());
         }
@@ -475,14 +480,15 @@ impl ListCells {
                 | ColumnType::Numeric { .. }
         );
         match (element.as_bytes().first(), &self.element) {
-            (_, ColumnType::Json { .. }) => self.cells.append(ValueRef::Text(element.as_bytes()))?,
-            (Some(b'n'), _) => self.cells.append_null(),
+            (Some(b'n'), ty) if !matches!(ty, ColumnType::Json { .. }) => self.cells.append_null(),
             (Some(b'"'), ColumnType::List(_)) => return Err(Problem::NotList),
-            (Some(b'"'), _) => {
+            (Some(b'"'), ty) if !matches!(ty, ColumnType::Json { .. }) => {
                 let text: String = serde_json::from_str(element).map_err(|_| Problem::NotList)?;
                 self.cells.append(ValueRef::Text(text.as_bytes()))?;
             }
-            (Some(b't' | b'f'), ColumnType::Bool) => self.cells.append(ValueRef::Text(element.as_bytes()))?,
+            (_, ColumnType::Json { .. }) | (Some(b't' | b'f'), ColumnType::Bool) => {
+                self.cells.append(ValueRef::Text(element.as_bytes()))?;
+            }
             (Some(b'-' | b'0'..=b'9'), _) if number => self.cells.append(ValueRef::Text(element.as_bytes()))?,
             _ => return Err(Problem::NotList),
         }

@@ -33,7 +33,7 @@ mod portion;
 mod read;
 mod statement;
 
-pub(super) use catalog::{Meaning, Meanings, TableMeaning};
+pub(super) use catalog::{Empty, Meaning, Meanings, TableMeaning};
 use read::Reading;
 
 /// An SQLite file, opened read-only.

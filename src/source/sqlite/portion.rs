@@ -46,8 +46,7 @@ pub(super) struct Portion {
 impl Portion {
     pub(super) fn new(request: &ReadRequest, shape: &Shape) -> Result<Self> {
         let reader = |column: &ReadColumn| {
-            let empty_is_null = shape.empty_is_null.contains(&column.name);
-            ColumnReader::new(&column.ty, empty_is_null, request.rows_max)
+            ColumnReader::new(&column.ty, shape.empty(&column.name), request.rows_max)
                 .map_err(|error| error.during(format_args!("column `{}`", column.name)))
         };
         let fields: Vec<_> = request
