@@ -93,6 +93,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// Rows, where the database has an estimate at hand.
     pub rows_estimate: Option<u64>,
+    /// Whether text may hold NUL characters: in SQLite it may, in Postgres not.
+    pub text_holds_nul: bool,
     /// What the operator should know before the run (row triggers that cannot be switched off, …).
     pub notes: Vec<String>,
 }

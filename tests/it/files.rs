@@ -100,6 +100,7 @@ fn table(name: &str, columns: &[(&str, &str, bool, Fill)], uniques: &[&[&str]]) 
         uniques: uniques.iter().map(|names| owned(names)).collect(),
         foreign_keys: Vec::new(),
         rows_estimate: None,
+        text_holds_nul: false,
         notes: Vec::new(),
     }
 }

@@ -13,4 +13,6 @@ mod harness;
 mod items;
 mod proxy;
 mod rehearsal;
+mod sqlite_session;
+mod sqlite_sink;
 mod source_sqlite;
