@@ -1,1 +1,15 @@
 //! What a Postgres source and a Postgres sink share: connecting, catalog, quoting, COPY codec.
+//!
+//! Server text ends here (Invariant 15): everything that leaves this module towards the rest of
+//! the program was classified by [`error`], built from SQLSTATE and the names of objects.
+
+pub(crate) mod catalog;
+pub(crate) mod connect;
+mod constraint;
+pub(crate) mod copy;
+pub mod encode;
+pub(crate) mod error;
+mod field;
+mod numeric;
+pub(crate) mod quote;
+pub(crate) mod wire_type;

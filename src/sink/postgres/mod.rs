@@ -1,45 +1,178 @@
-//! Postgres sink.
+//! Postgres as a target.
+//!
+//! Rows travel as binary COPY; rows, rejects, checkpoint and audit entry of a batch commit in
+//! one transaction (Invariants 1 and 3), in schema `dbferry` of the target itself. What the
+//! server says leaves this folder only as classified by [`crate::postgres::error`].
 
 use async_trait::async_trait;
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
-use crate::Result;
 use crate::data::table::{Table, TableName};
 use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::postgres::catalog::{self, CatalogTable, Kind, get};
+use crate::postgres::connect::Address;
+use crate::postgres::error::classify;
+use crate::postgres::quote;
+use crate::{Error, ErrorKind, Result};
+
+mod database;
+mod lease;
+mod ledger_read;
+mod ledger_table;
+mod ledger_write;
+mod sequence;
+mod session;
+mod target;
+mod trigger;
+mod write;
 
 /// Postgres target.
-pub(super) struct PostgresSink {}
+pub(super) struct PostgresSink {
+    name: String,
+    address: Address,
+    /// For catalog and ledger; never writes. Opened again when it is found broken.
+    reader: Mutex<Option<PgConnection>>,
+}
 
 impl PostgresSink {
-    pub(super) async fn open(_name: &str, _at: &secrecy::SecretString, _create: bool) -> Result<Self> {
-        todo!()
+    /// Connects; creates the database where it is missing and `create` says so.
+    pub(super) async fn open(name: &str, url: &SecretString, create: bool) -> Result<Self> {
+        let about = |error: Error| error.during(format_args!("target `{name}`"));
+        let address = Address::parse(url).map_err(about)?;
+        let reader = match address.connect_if_exists().await.map_err(about)? {
+            Some(reader) => reader,
+            None => database::create(&address, create).await.map_err(about)?,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            address,
+            reader: Mutex::new(Some(reader)),
+        })
     }
+
+    fn about(&self, error: Error) -> Error {
+        error.during(format_args!("target `{}`", self.name))
+    }
+
+    /// The reading connection, which has just answered.
+    async fn reader(&self) -> Result<MappedMutexGuard<'_, PgConnection>> {
+        let mut reader = self.reader.lock().await;
+        let usable = match reader.as_mut() {
+            Some(connection) => connection.ping().await.is_ok(),
+            None => false,
+        };
+        if !usable {
+            *reader = None;
+            *reader = Some(self.address.connect(None).await?);
+        }
+        MutexGuard::try_map(reader, Option::as_mut)
+            .map_err(|_| Error::new(ErrorKind::Internal, "no connection where one was just opened"))
+    }
+
+    async fn shape(&self, name: &TableName) -> Result<Option<Table>> {
+        let mut reader = self.reader().await?;
+        let Some(found) = catalog::table(&mut reader, name).await? else {
+            return Ok(None);
+        };
+        refuse(&found)?;
+        let triggers = trigger::triggers(&mut reader, &found).await?;
+        let mut notes = trigger::notes(&triggers);
+        if found.guarded {
+            notes.push("row level security applies to the role: a run will be refused".to_owned());
+        }
+        for (column, detail) in found.table.columns.iter().zip(&found.details) {
+            if detail.loose && found.table.uniques.iter().any(|unique| unique.contains(&column.name)) {
+                notes.push(format!(
+                    "unique column `{}` takes different texts for equal (case or accents): write it in one form, such as lower(…)",
+                    column.name
+                ));
+            }
+        }
+        Ok(Some(Table { notes, ..found.table }))
+    }
+
+    async fn begin_session(&self, lease: &LeaseRequest) -> Result<PostgresSession> {
+        let mut connection = self.address.connect(Some((lease.run, &lease.holder))).await?;
+        lease::lock(&mut connection, lease).await?;
+        PostgresSession::open(connection, &self.name, lease).await
+    }
+}
+
+/// Refuses what cannot be a target that keeps its rows (Invariant 17).
+fn refuse(found: &CatalogTable) -> Result<()> {
+    let name = &found.table.name;
+    let refused = |what: &str, hint: String| Err(Error::new(ErrorKind::Mapping, format!("table `{name}` {what}")).hint(hint));
+    match found.kind {
+        Kind::Unlogged => refused(
+            "is unlogged or temporary: it is empty after a crash, while the checkpoint says that its rows are there",
+            format!("`alter table {name} set logged`, also for each of its partitions"),
+        ),
+        Kind::Foreign => refused(
+            "is a foreign table or has one as a partition: its rows are not this database's own",
+            "write to the database that holds the rows".to_owned(),
+        ),
+        Kind::View => refused("is a view", "write to the table behind it".to_owned()),
+        Kind::Table if found.ruled => refused(
+            "has a rule that rewrites inserts or updates",
+            "drop the rule, or switch it off for the time of the run: `alter table … disable rule …`".to_owned(),
+        ),
+        Kind::Table => Ok(()),
+    }
+}
+
+/// Exact number of rows of a quoted table.
+async fn count(connection: &mut PgConnection, table: &str) -> Result<u64> {
+    let row = connection
+        .fetch_one(AssertSqlSafe(format!("select count(*) from {table}")))
+        .await
+        .map_err(|error| classify(&error))?;
+    u64::try_from(get::<i64>(&row, 0)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
 }
 
 #[async_trait]
 impl Sink for PostgresSink {
     async fn tables(&self) -> Result<Vec<TableName>> {
-        todo!()
+        let read = async { catalog::tables(&mut *self.reader().await?).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn table(&self, _name: &TableName) -> Result<Option<Table>> {
-        todo!()
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        self.shape(name).await.map_err(|error| self.about(error))
     }
-    async fn count(&self, _name: &TableName) -> Result<u64> {
-        todo!()
+
+    async fn count(&self, name: &TableName) -> Result<u64> {
+        let read = async { count(&mut *self.reader().await?, &quote::table(name)?).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn checkpoints(&self, _project: &str) -> Result<Vec<Checkpoint>> {
-        todo!()
+
+    async fn checkpoints(&self, project: &str) -> Result<Vec<Checkpoint>> {
+        let read = async { ledger_read::checkpoints(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn runs(&self, _project: &str, _rows_max: u32) -> Result<Vec<RunRecord>> {
-        todo!()
+
+    async fn runs(&self, project: &str, rows_max: u32) -> Result<Vec<RunRecord>> {
+        let read = async { ledger_read::runs(&mut *self.reader().await?, project, rows_max).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn rejects(&self, _project: &str, _stream: Option<&str>, _after_id: i64, _rows_max: u32) -> Result<Vec<StoredReject>> {
-        todo!()
+
+    async fn rejects(&self, project: &str, stream: Option<&str>, after_id: i64, rows_max: u32) -> Result<Vec<StoredReject>> {
+        let read = async { ledger_read::rejects(&mut *self.reader().await?, project, stream, after_id, rows_max).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn reject_counts(&self, _project: &str) -> Result<Vec<(String, u64)>> {
-        todo!()
+
+    async fn reject_counts(&self, project: &str) -> Result<Vec<(String, u64)>> {
+        let read = async { ledger_read::reject_counts(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
     }
-    async fn acquire(&self, _lease: &LeaseRequest) -> Result<Box<dyn Session>> {
-        todo!()
+
+    async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {
+        match self.begin_session(lease).await {
+            Ok(session) => Ok(Box::new(session)),
+            Err(error) => Err(self.about(error)),
+        }
     }
 }

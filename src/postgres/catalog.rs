@@ -1,0 +1,291 @@
+//! The catalog: which tables there are, and what shape they have.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+
+use super::constraint::{foreign_keys, uniques};
+use super::error::classify;
+use super::quote;
+use super::wire_type::{Resolved, TypeRow, resolve};
+use crate::data::column::ColumnType;
+use crate::data::table::{Column, Fill, Table, TableName};
+use crate::{Error, ErrorKind, Result};
+
+/// A table, with what only this database needs to know of it.
+#[derive(Debug, Clone)]
+pub(crate) struct CatalogTable {
+    /// Object id.
+    pub(crate) oid: i64,
+    /// Shape as the rest of the program knows it. Its name always carries the schema.
+    pub(crate) table: Table,
+    /// Per column, in the same order.
+    pub(crate) details: Vec<Detail>,
+    /// The role may select, insert, update.
+    pub(crate) may: May,
+    /// Has a rule that rewrites writes.
+    pub(crate) ruled: bool,
+    /// Row level security applies to this role.
+    pub(crate) guarded: bool,
+    /// What kind of relation it is.
+    pub(crate) kind: Kind,
+}
+
+/// Privileges on a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct May {
+    pub(crate) select: bool,
+    pub(crate) insert: bool,
+    pub(crate) update: bool,
+}
+
+/// Kinds of relations, as far as it matters to whoever writes to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A table whose rows survive a crash.
+    Table,
+    /// Empty after a crash.
+    Unlogged,
+    /// Its rows are somewhere else.
+    Foreign,
+    /// A view or materialised view.
+    View,
+}
+
+/// What only this database knows of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Detail {
+    /// Element type of a list.
+    pub(crate) element: u32,
+    /// `generated always as identity`: an update may not set it.
+    pub(crate) always_identity: bool,
+    /// Quoted name of the sequence that fills it.
+    pub(crate) sequence: Option<String>,
+    /// Texts that are not the same bytes may be equal.
+    pub(crate) loose: bool,
+}
+
+/// All tables that could be targets; without schema where the search path finds them.
+pub(crate) async fn tables(connection: &mut PgConnection) -> Result<Vec<TableName>> {
+    let rows = sqlx::query(
+        "select n.nspname::text, c.relname::text, pg_table_is_visible(c.oid)
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p') and n.nspname not in ('information_schema', 'dbferry') and n.nspname !~ '^pg_'
+         order by 1, 2",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    rows.iter()
+        .map(|row| {
+            let visible: bool = get(row, 2)?;
+            Ok(TableName {
+                schema: if visible { None } else { Some(get(row, 0)?) },
+                name: get(row, 1)?,
+            })
+        })
+        .collect()
+}
+
+/// Shape of a table; `None` where there is none.
+pub(crate) async fn table(connection: &mut PgConnection, name: &TableName) -> Result<Option<CatalogTable>> {
+    let Some(row) = header(connection, name).await? else {
+        return Ok(None);
+    };
+    let oid: i64 = get(&row, 0)?;
+    let (columns, details) = columns(connection, oid).await?;
+    let relkind: String = get(&row, 3)?;
+    let kind = match relkind.as_str() {
+        "v" | "m" => Kind::View,
+        "f" => Kind::Foreign,
+        _ if get::<bool>(&row, 5)? => Kind::Unlogged,
+        _ if get::<bool>(&row, 6)? => Kind::Foreign,
+        _ => Kind::Table,
+    };
+    let (key, uniques) = uniques(connection, oid).await?;
+    Ok(Some(CatalogTable {
+        oid,
+        table: Table {
+            name: TableName {
+                schema: Some(get(&row, 1)?),
+                name: get(&row, 2)?,
+            },
+            columns,
+            key,
+            uniques,
+            foreign_keys: foreign_keys(connection, oid).await?,
+            rows_estimate: estimate(get(&row, 4)?),
+            text_holds_nul: false,
+            notes: Vec::new(),
+        },
+        details,
+        guarded: get(&row, 7)?,
+        may: May {
+            select: get(&row, 8)?,
+            insert: get(&row, 9)?,
+            update: get(&row, 10)?,
+        },
+        ruled: get(&row, 11)?,
+        kind,
+    }))
+}
+
+/// One value of a row of ours: a failure is a defect, not a fault of the data.
+pub(crate) fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row.try_get(index).map_err(|error| classify(&error))
+}
+
+/// Never analysed tables have no estimate.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate; negative values were sorted out"
+)]
+fn estimate(tuples: f64) -> Option<u64> {
+    (tuples >= 0.0).then_some(tuples as u64)
+}
+
+async fn header(connection: &mut PgConnection, name: &TableName) -> Result<Option<PgRow>> {
+    sqlx::query(
+        "select c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
+             c.relpersistence <> 'p' or exists (select from pg_catalog.pg_partition_tree(c.oid) p
+                 join pg_catalog.pg_class l on l.oid = p.relid where l.relpersistence <> 'p'),
+             exists (select from pg_catalog.pg_partition_tree(c.oid) p
+                 join pg_catalog.pg_class l on l.oid = p.relid where l.relkind = 'f'),
+             pg_catalog.row_security_active(c.oid),
+             pg_catalog.has_any_column_privilege(c.oid, 'select'),
+             pg_catalog.has_any_column_privilege(c.oid, 'insert'),
+             pg_catalog.has_any_column_privilege(c.oid, 'update'),
+             exists (select from pg_catalog.pg_rewrite r
+                 where r.ev_class = c.oid and r.ev_type in ('2', '3') and r.ev_enabled <> 'D')
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.oid = pg_catalog.to_regclass($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')",
+    )
+    .bind(quote::table(name)?)
+    .fetch_optional(connection)
+    .await
+    .map_err(|error| classify(&error))
+}
+
+async fn columns(connection: &mut PgConnection, oid: i64) -> Result<(Vec<Column>, Vec<Detail>)> {
+    let rows = sqlx::query(
+        "select a.attname::text, a.atttypid::int8, a.atttypmod, a.attnotnull, a.attidentity::text, a.attgenerated::text,
+             a.atthasdef, coalesce(not l.collisdeterministic, false),
+             (select quote_ident(n.nspname) || '.' || quote_ident(s.relname)
+              from pg_catalog.pg_depend d
+              join pg_catalog.pg_class s on s.relkind = 'S' and s.oid = case d.classid
+                  when 'pg_catalog.pg_class'::regclass then d.objid else d.refobjid end
+              join pg_catalog.pg_namespace n on n.oid = s.relnamespace
+              left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+              where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+                      and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and d.deptype = 'i'
+                  or d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
+                      and d.refclassid = 'pg_catalog.pg_class'::regclass
+              limit 1)
+         from pg_catalog.pg_attribute a
+         left join pg_catalog.pg_collation l on l.oid = a.attcollation
+         where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+         order by a.attnum",
+    )
+    .bind(oid)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let ids: Vec<i64> = rows.iter().map(|row| get(row, 1)).collect::<Result<_>>()?;
+    let types = types(connection, &ids).await?;
+    let mut columns = Vec::with_capacity(rows.len());
+    let mut details = Vec::with_capacity(rows.len());
+    for (row, id) in rows.iter().zip(ids) {
+        let resolved = resolve(&types, id_of(id)?, get(row, 2)?);
+        let (column, detail) = column(row, resolved)?;
+        columns.push(column);
+        details.push(detail);
+    }
+    Ok((columns, details))
+}
+
+fn column(row: &PgRow, resolved: Resolved) -> Result<(Column, Detail)> {
+    let identity: String = get(row, 4)?;
+    let generated: String = get(row, 5)?;
+    let sequence: Option<String> =
+        get::<Option<String>>(row, 8)?.filter(|_| matches!(resolved.ty, ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64));
+    let fill = if !generated.is_empty() {
+        Fill::Generated
+    } else if sequence.is_some() {
+        Fill::Sequence
+    } else if get(row, 6)? || resolved.default {
+        Fill::Default
+    } else {
+        Fill::Nothing
+    };
+    let column = Column {
+        name: get(row, 0)?,
+        nullable: !get::<bool>(row, 3)? && !resolved.not_null,
+        fill,
+        flexible: false,
+        ty: resolved.ty,
+    };
+    let detail = Detail {
+        element: resolved.element,
+        always_identity: identity == "a",
+        sequence,
+        loose: get::<bool>(row, 7)? || resolved.loose,
+    };
+    Ok((column, detail))
+}
+
+/// The types named and all that they are made of.
+async fn types(connection: &mut PgConnection, ids: &[i64]) -> Result<HashMap<u32, TypeRow>> {
+    let rows = sqlx::query(
+        "with recursive needed(oid) as (
+             select unnest($1::int8[])::oid
+             union
+             select part.oid from needed n join pg_catalog.pg_type t on t.oid = n.oid,
+                 lateral (values (t.typbasetype), (t.typelem)) part(oid) where part.oid <> 0
+         )
+         select t.oid::int8, pg_catalog.format_type(t.oid, null),
+             case when t.typnamespace = 'pg_catalog'::regnamespace then t.typname::text end,
+             t.typtype::text, t.typcategory::text, t.typbasetype::int8, t.typtypmod, t.typelem::int8, t.typnotnull,
+             t.typdefault is not null,
+             array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)
+         from needed n join pg_catalog.pg_type t on t.oid = n.oid",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let letter = |row: &PgRow, index| get::<String>(row, index).map(|text| text.chars().next().unwrap_or(' '));
+    rows.iter()
+        .map(|row| {
+            let described = TypeRow {
+                name: get(row, 1)?,
+                builtin: get(row, 2)?,
+                kind: letter(row, 3)?,
+                category: letter(row, 4)?,
+                base: id_of(get(row, 5)?)?,
+                modifier: get(row, 6)?,
+                element: id_of(get(row, 7)?)?,
+                not_null: get(row, 8)?,
+                default: get(row, 9)?,
+                labels: get(row, 10)?,
+            };
+            Ok((id_of(get(row, 0)?)?, described))
+        })
+        .collect()
+}
+
+fn id_of(id: i64) -> Result<u32> {
+    u32::try_from(id).map_err(|_| Error::new(ErrorKind::Internal, "an object id that is none"))
+}
+
+impl CatalogTable {
+    /// The column of that name and its detail.
+    pub(crate) fn column(&self, name: &str) -> Option<(&Column, &Detail)> {
+        let at = self.table.columns.iter().position(|column| column.name == name)?;
+        Some((&self.table.columns[at], &self.details[at]))
+    }
+}

@@ -1,0 +1,78 @@
+//! Keys of a table: primary, unique and foreign.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::catalog::get;
+use super::error::classify;
+use crate::Result;
+use crate::data::table::{ForeignKey, TableName};
+
+/// Primary key and all plain unique indexes: no partial or expression index, none that is broken
+/// or checked later than at once.
+pub(super) async fn uniques(connection: &mut PgConnection, oid: i64) -> Result<(Vec<String>, Vec<Vec<String>>)> {
+    let rows = sqlx::query(
+        "select i.indisprimary, i.indisunique and i.indisvalid and i.indimmediate and i.indislive,
+             array(select a.attname::text from generate_series(0, i.indnkeyatts - 1) k(n)
+                   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[k.n] order by k.n)
+         from pg_catalog.pg_index i
+         where i.indrelid = $1::oid and i.indisunique and i.indpred is null and i.indexprs is null
+         order by i.indisprimary desc, i.indexrelid",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let (mut key, mut uniques) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let columns: Vec<String> = get(row, 2)?;
+        if get(row, 0)? {
+            key.clone_from(&columns);
+        }
+        if get(row, 1)? && !uniques.contains(&columns) {
+            uniques.push(columns);
+        }
+    }
+    Ok((key, uniques))
+}
+
+/// Foreign keys, their columns in order; of a partitioned table the whole one, not its parts.
+pub(super) async fn foreign_keys(connection: &mut PgConnection, oid: i64) -> Result<Vec<ForeignKey>> {
+    let rows = sqlx::query(
+        "select f.conname::text, n.nspname::text, c.relname::text, a.attname::text, r.attname::text
+         from pg_catalog.pg_constraint f
+         join pg_catalog.pg_class c on c.oid = f.confrelid
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         cross join lateral unnest(f.conkey, f.confkey) with ordinality k(here, there, n)
+         join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.here
+         join pg_catalog.pg_attribute r on r.attrelid = f.confrelid and r.attnum = k.there
+         where f.conrelid = $1::oid and f.contype = 'f' and (f.conparentid = 0 or
+             not exists (select from pg_catalog.pg_constraint p where p.oid = f.conparentid and p.conrelid = f.conrelid))
+         order by f.oid, k.n",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let mut found: BTreeMap<usize, ForeignKey> = BTreeMap::new();
+    for row in &rows {
+        let name: String = get(row, 0)?;
+        let at = found
+            .iter()
+            .find(|(_, key)| key.name == name)
+            .map_or(found.len(), |(at, _)| *at);
+        let key = found.entry(at).or_insert(ForeignKey {
+            name,
+            columns: Vec::new(),
+            table: TableName {
+                schema: Some(get(row, 1)?),
+                name: get(row, 2)?,
+            },
+            references: Vec::new(),
+        });
+        key.columns.push(get(row, 3)?);
+        key.references.push(get(row, 4)?);
+    }
+    Ok(found.into_values().collect())
+}

@@ -1,0 +1,321 @@
+//! The session: one writing connection, one transaction for each batch.
+//!
+//! A batch begins by locking its checkpoint row and comparing epoch and sequence (Invariants 2
+//! and 12); a portion of rows is a savepoint in it. A rehearsal is one transaction from lease to
+//! end, its batches are savepoints, and closing the connection rolls all of it back.
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use uuid::Uuid;
+
+use super::super::{LeaseRequest, Session};
+use super::target::Target;
+use super::{lease, ledger_write, sequence, write};
+use crate::data::counts::Written;
+use crate::data::position::Key;
+use crate::data::reject::Reject;
+use crate::data::stream::StreamTarget;
+use crate::ledger::{BatchEntry, Checkpoint, Claim};
+use crate::postgres::catalog::get;
+use crate::postgres::error::classify;
+use crate::{Error, ErrorKind, Result};
+
+/// A writing connection with the lease.
+pub(super) struct PostgresSession {
+    connection: PgConnection,
+    /// Connection name, for messages.
+    name: String,
+    project: String,
+    run: Uuid,
+    epoch: i64,
+    dry_run: bool,
+    target: Option<Target>,
+    /// Streams opened so far.
+    opened: u32,
+    batch: Option<write::Batch>,
+    /// Reused from write to write.
+    buffer: Vec<u8>,
+}
+
+impl PostgresSession {
+    /// Records lease and run on a connection that holds the lock.
+    pub(super) async fn open(connection: PgConnection, name: &str, lease: &LeaseRequest) -> Result<Self> {
+        let mut session = Self {
+            connection,
+            name: name.to_owned(),
+            project: lease.project.clone(),
+            run: lease.run,
+            epoch: 0,
+            dry_run: lease.dry_run,
+            target: None,
+            opened: 0,
+            batch: None,
+            buffer: Vec::new(),
+        };
+        session.execute("begin isolation level read committed").await?;
+        session.epoch = lease::record(&mut session.connection, lease).await?;
+        if !session.dry_run {
+            session.execute("commit").await?;
+        }
+        Ok(session)
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<()> {
+        execute(&mut self.connection, sql).await
+    }
+
+    fn about(&self, error: Error) -> Error {
+        match (&self.target, error.kind()) {
+            // What becomes a reject speaks of its row alone.
+            (_, ErrorKind::Refused) => error,
+            (Some(target), _) => error.during(format_args!("target `{}`, table {}", self.name, target.table)),
+            (None, _) => error.during(format_args!("target `{}`", self.name)),
+        }
+    }
+
+    /// Opens the batch's transaction. Constraints are checked at the end of each statement, so
+    /// that a deferred one speaks up while it is known which rows it means.
+    async fn open_transaction(&mut self) -> Result<()> {
+        self.execute(if self.dry_run {
+            "savepoint dbferry_batch; set constraints all immediate"
+        } else {
+            "begin isolation level read committed; set constraints all immediate"
+        })
+        .await
+    }
+
+    async fn close_transaction(&mut self) -> Result<()> {
+        self.execute(if self.dry_run {
+            "release savepoint dbferry_batch"
+        } else {
+            "commit"
+        })
+        .await
+    }
+
+    async fn undo_transaction(&mut self) -> Result<()> {
+        self.batch = None;
+        self.execute(if self.dry_run {
+            "rollback to savepoint dbferry_batch; release savepoint dbferry_batch"
+        } else {
+            "rollback"
+        })
+        .await
+    }
+
+    /// Gives up the transaction because of `error`, which stays the one that is told.
+    async fn give_up(&mut self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Lost
+            && let Err(second) = self.undo_transaction().await
+        {
+            tracing::debug!(error = %second, "rolling back failed; closing the connection will");
+        }
+        error
+    }
+
+    /// The checkpoint under its row lock, after the fence: neither the lease nor the checkpoint
+    /// may be of a later epoch than ours.
+    async fn locked(&mut self, stream: &str) -> Result<Option<Checkpoint>> {
+        let (found, lease) = ledger_write::lock(&mut self.connection, &self.project, stream).await?;
+        let later = found.as_ref().is_some_and(|checkpoint| checkpoint.epoch > self.epoch);
+        if lease == Some(self.epoch) && !later {
+            return Ok(found);
+        }
+        Err(Error::new(
+            ErrorKind::Checkpoint,
+            format!("another run has taken over project `{}` since this one began", self.project),
+        )
+        .hint("nothing of this batch was kept; let the other run finish, then run again"))
+    }
+
+    async fn open_target(&mut self, wanted: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
+        if let Some(staged) = self.target.take().and_then(|target| target.staged) {
+            self.execute(&format!("drop table {}", staged.table)).await?;
+        }
+        self.opened += 1;
+        let target = Target::prepare(&mut self.connection, wanted, self.opened)
+            .await
+            .map_err(|error| error.during(format_args!("table `{}`", wanted.table)))?;
+        self.open_transaction().await?;
+        let found = match self.locked(&wanted.stream).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.give_up(error).await),
+        };
+        // Nothing was written that a commit would keep.
+        self.undo_transaction().await?;
+        self.target = Some(Target { restart, ..target });
+        Ok(found.filter(|_| !restart))
+    }
+
+    async fn begin_batch(&mut self, sequence: i64) -> Result<()> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        let (stream, off, restart) = (target.stream.clone(), target.firing.off.clone(), target.restart);
+        let mut found = self.locked(&stream).await?;
+        if restart {
+            ledger_write::forget(&mut self.connection, &self.project, &stream).await?;
+            found = None;
+        }
+        let there = found.map_or(0, |checkpoint| checkpoint.sequence);
+        if there != sequence {
+            return Err(Error::new(
+                ErrorKind::Checkpoint,
+                format!("stream `{stream}` has {there} batches in the target, where {sequence} were expected"),
+            )
+            .hint("another run has moved it on: run again"));
+        }
+        if !off.is_empty() {
+            self.execute(&off).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        if !target.firing.on.is_empty() {
+            execute(&mut self.connection, &target.firing.on).await?;
+        }
+        ledger_write::advance(&mut self.connection, checkpoint, entry).await?;
+        if checkpoint.complete && !self.dry_run {
+            // A stream that is complete is not finished again: after this commit nothing may be left.
+            sequence::set(&mut self.connection, &target.sequences).await?;
+        }
+        self.close_transaction().await
+    }
+
+    fn opened(&mut self) -> Result<(&mut PgConnection, &Target, &mut write::Batch, &mut Vec<u8>)> {
+        match (&self.target, &mut self.batch) {
+            (Some(target), Some(batch)) => Ok((&mut self.connection, target, batch, &mut self.buffer)),
+            _ => Err(Error::new(ErrorKind::Internal, "rows outside of a batch")),
+        }
+    }
+}
+
+/// Statements of ours, without results.
+pub(super) async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    connection
+        .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
+        .await
+        .map(drop)
+        .map_err(|error| classify(&error))
+}
+
+fn no_stream() -> Error {
+    Error::new(ErrorKind::Internal, "no stream is open")
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn open_stream(&mut self, target: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
+        self.open_target(target, restart).await.map_err(|error| self.about(error))
+    }
+
+    async fn is_empty(&mut self) -> Result<bool> {
+        let table = &self.target.as_ref().ok_or_else(no_stream)?.table;
+        let found = self
+            .connection
+            .fetch_one(AssertSqlSafe(format!("select not exists (select from {table})")))
+            .await;
+        found
+            .map_err(|error| classify(&error))
+            .and_then(|row| get(&row, 0))
+            .map_err(|error| self.about(error))
+    }
+
+    async fn begin(&mut self, sequence: i64, direct: bool) -> Result<()> {
+        if let Err(error) = self.open_transaction().await {
+            return Err(self.about(error));
+        }
+        match self.begin_batch(sequence).await {
+            Ok(()) => {
+                self.batch = Some(write::Batch::new(direct));
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.give_up(error).await;
+                Err(self.about(error))
+            }
+        }
+    }
+
+    async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
+        let stream = &self.target.as_ref().ok_or_else(no_stream)?.stream;
+        ledger_write::claim(&mut self.connection, &self.project, stream, claims)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn write(&mut self, rows: &RecordBatch) -> Result<Written> {
+        let (connection, target, batch, buffer) = self.opened()?;
+        write::write(connection, target, batch, rows, buffer)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn reject(&mut self, run: Uuid, sequence: i64, rejects: &[Reject]) -> Result<()> {
+        let stream = &self.target.as_ref().ok_or_else(no_stream)?.stream;
+        ledger_write::reject(&mut self.connection, &self.project, stream, (run, sequence), rejects)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn resolve(&mut self, ids: &[i64]) -> Result<()> {
+        ledger_write::resolve(&mut self.connection, self.run, ids)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+        match self.finish_batch(checkpoint, entry).await {
+            Ok(()) => {
+                self.batch = None;
+                if let Some(target) = &mut self.target {
+                    target.restart = false;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.give_up(error).await;
+                Err(self.about(error))
+            }
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.undo_transaction().await.map_err(|error| self.about(error))
+    }
+
+    async fn finish_stream(&mut self) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        sequence::set(&mut self.connection, &target.sequences)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn count(&mut self) -> Result<u64> {
+        let table = &self.target.as_ref().ok_or_else(no_stream)?.table;
+        super::count(&mut self.connection, table)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn finish(&mut self, status: &str) -> Result<()> {
+        self.target = None;
+        let end = async {
+            if self.dry_run {
+                execute(&mut self.connection, "rollback").await?;
+            } else {
+                lease::ended(&mut self.connection, self.run, status).await?;
+            }
+            lease::unlock(&mut self.connection, &self.project).await
+        };
+        end.await.map_err(|error| self.about(error))
+    }
+
+    fn epoch(&self) -> i64 {
+        self.epoch
+    }
+}

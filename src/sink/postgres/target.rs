@@ -1,0 +1,211 @@
+//! A stream's target, prepared: what is checked before the first row, and every statement that
+//! writing needs.
+
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+
+use super::sequence::{self, Sequence};
+use super::trigger::{self, Firing};
+use crate::data::stream::{OnConflict, StreamTarget};
+use crate::data::table::{Fill, Table};
+use crate::postgres::catalog::{self, CatalogTable};
+use crate::postgres::encode::WireColumn;
+use crate::postgres::error::classify;
+use crate::postgres::quote;
+use crate::{Error, ErrorKind, Result};
+
+/// A prepared stream.
+pub(super) struct Target {
+    /// Stream name.
+    pub(super) stream: String,
+    /// Quoted table name with its schema.
+    pub(super) table: String,
+    /// Columns as the wire needs them, in the order of the batches.
+    pub(super) columns: Vec<WireColumn>,
+    /// COPY straight into the table.
+    pub(super) copy: String,
+    /// The way around through a temporary table; `None` where a row that exists is an error, for
+    /// then COPY itself tells.
+    pub(super) staged: Option<Staged>,
+    /// Triggers.
+    pub(super) firing: Firing,
+    /// Sequences to set at the end.
+    pub(super) sequences: Vec<Sequence>,
+    /// The first batch forgets what earlier runs left.
+    pub(super) restart: bool,
+}
+
+/// Statements of the way through a temporary table.
+pub(super) struct Staged {
+    /// Quoted name of the temporary table.
+    pub(super) table: String,
+    /// Makes it; it is empty at the beginning of every transaction.
+    create: String,
+    /// COPY into it.
+    pub(super) copy: String,
+    /// Moves its rows into the target. Returns how many are new, how many differ from a row that
+    /// is there, and how many rows the server wrote.
+    pub(super) merge: String,
+}
+
+impl Target {
+    /// Checks the table and prepares the statements; `number` tells the temporary tables of a
+    /// session apart.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], [`ErrorKind::Unauthorised`], or [`ErrorKind::Mapping`] where the
+    /// table is not what the plan found.
+    pub(super) async fn prepare(connection: &mut PgConnection, target: &StreamTarget, number: u32) -> Result<Self> {
+        let found = catalog::table(connection, &target.table)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::Missing, "the table is gone"))?;
+        super::refuse(&found)?;
+        permitted(&found, target)?;
+        let columns = columns(&found, target)?;
+        let table = quote::table(&found.table.name)?;
+        let names = quote::idents(target.columns.iter().map(|column| column.name.as_str()))?;
+        let triggers = trigger::triggers(connection, &found).await?;
+        let staged = match target.on_conflict {
+            OnConflict::Error => None,
+            OnConflict::Skip | OnConflict::Update => {
+                let staged = Staged::new(&found, target, &table, &names, number)?;
+                connection
+                    .execute(sqlx::raw_sql(AssertSqlSafe(staged.create.as_str())))
+                    .await
+                    .map_err(|error| classify(&error).during("cannot make a temporary table"))?;
+                Some(staged)
+            }
+        };
+        Ok(Self {
+            stream: target.stream.clone(),
+            copy: format!("copy {table} ({names}) from stdin (format binary)"),
+            columns,
+            staged,
+            firing: trigger::firing(&triggers, target.on_conflict, target.triggers)?,
+            sequences: sequence::sequences(connection, &found, target).await?,
+            restart: false,
+            table,
+        })
+    }
+}
+
+/// What the role may not do would only show after the first rows.
+fn permitted(found: &CatalogTable, target: &StreamTarget) -> Result<()> {
+    if found.guarded {
+        return Err(Error::new(
+            ErrorKind::Unauthorised,
+            "row level security hides rows of the table from this role",
+        )
+        .hint("use the table's owner, or a role with bypassrls"));
+    }
+    let may = found.may;
+    let lacking = [
+        ("select", may.select, true),
+        ("insert", may.insert, true),
+        ("update", may.update, target.on_conflict == OnConflict::Update),
+    ];
+    match lacking.iter().find(|(_, may, needed)| *needed && !may) {
+        Some((what, ..)) => Err(
+            Error::new(ErrorKind::Unauthorised, format!("the role has no permission to {what}"))
+                .hint(format!("grant {what} on the table to the role of the connection")),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The columns written, compared with what the table has now.
+fn columns(found: &CatalogTable, target: &StreamTarget) -> Result<Vec<WireColumn>> {
+    let wire = target.columns.iter().map(|wanted| {
+        let changed = |what: &str| {
+            Error::new(ErrorKind::Mapping, format!("column `{}` {what}", wanted.name))
+                .hint("the table has changed since it was planned for: run again")
+        };
+        let (column, detail) = found.column(&wanted.name).ok_or_else(|| changed("is gone"))?;
+        if column.fill == Fill::Generated {
+            return Err(changed("is computed by the target"));
+        }
+        if column.ty != wanted.ty {
+            return Err(changed(&format!("is {}, not {}", column.ty, wanted.ty)));
+        }
+        Ok(WireColumn {
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            element: detail.element,
+        })
+    });
+    wire.collect()
+}
+
+impl Staged {
+    fn new(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, number: u32) -> Result<Self> {
+        if !is_unique(&found.table, &target.key) {
+            return Err(Error::new(
+                ErrorKind::Mapping,
+                format!("the table does not keep ({}) unique", target.key.join(", ")),
+            )
+            .hint("rows that exist are found by a primary key or plain unique index of exactly these columns"));
+        }
+        let stage = format!("pg_temp.dbferry_rows_{number}");
+        Ok(Self {
+            create: format!(
+                "create temporary table dbferry_rows_{number} on commit delete rows as select {names} from {table} with no data"
+            ),
+            copy: format!("copy {stage} ({names}) from stdin (format binary)"),
+            merge: merge(found, target, table, names, &stage)?,
+            table: stage,
+        })
+    }
+}
+
+fn is_unique(table: &Table, key: &[String]) -> bool {
+    let same = |unique: &Vec<String>| unique.len() == key.len() && key.iter().all(|name| unique.contains(name));
+    !key.is_empty() && table.uniques.iter().any(same)
+}
+
+/// One statement, so that all of it sees one snapshot. `seen` looks every row up by its key
+/// before anything is written (a subquery, so that it is an index lookup whatever the planner
+/// believes of a temporary table); what `written` counts must then agree. Values are compared
+/// by their bytes: `-0` and `0`, `1.0` and `1.00`, and types without an equality of their own.
+fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, stage: &str) -> Result<String> {
+    let mut same_key = Vec::new();
+    for name in &target.key {
+        let name = quote::ident(name)?;
+        same_key.push(format!("o.{name} = s.{name}"));
+    }
+    let mut set = Vec::new();
+    let (mut staged, mut there, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
+    for column in &target.columns {
+        let always = found.column(&column.name).is_some_and(|(_, detail)| detail.always_identity);
+        if target.on_conflict == OnConflict::Skip || always || target.key.contains(&column.name) {
+            continue;
+        }
+        let name = quote::ident(&column.name)?;
+        set.push(format!("{name} = excluded.{name}"));
+        there.push(format!("o.{name}"));
+        staged.push(format!("s.{name}"));
+        excluded.push(format!("excluded.{name}"));
+    }
+    let differs = |left: &[String], right: &[String]| {
+        format!(
+            "row({})::record operator(pg_catalog.*<>) row({})::record",
+            left.join(", "),
+            right.join(", ")
+        )
+    };
+    let (looked_at, action) = if set.is_empty() {
+        ("false".to_owned(), "nothing".to_owned())
+    } else {
+        let action = format!("update set {} where {}", set.join(", "), differs(&there, &excluded));
+        (differs(&there, &staged), action)
+    };
+    let key = quote::idents(target.key.iter().map(String::as_str))?;
+    let same_key = same_key.join(" and ");
+    Ok(format!(
+        "with seen as materialized (
+             select (select {looked_at} from {table} o where {same_key}) as differs from {stage} s
+         ), written as (
+             insert into {table} as o ({names}) overriding system value select {names} from {stage}
+             on conflict ({key}) do {action} returning 1
+         )
+         select count(*) filter (where differs is null), count(*) filter (where differs), (select count(*) from written) from seen"
+    ))
+}

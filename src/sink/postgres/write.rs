@@ -1,0 +1,142 @@
+//! Writing a portion of rows: straight into the table, or through a temporary one where rows may
+//! be there already. The figures are the server's own, counted in the transaction that writes.
+
+use arrow::record_batch::RecordBatch;
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+
+use super::session::execute;
+use super::target::{Staged, Target};
+use crate::data::counts::Written;
+use crate::data::reject::Reason;
+use crate::error::Refusal;
+use crate::postgres::catalog::get;
+use crate::postgres::copy::copy_in;
+use crate::postgres::error::classify_write;
+use crate::{Error, ErrorKind, Result};
+
+const UNDO: &str = "rollback to savepoint dbferry_rows; release savepoint dbferry_rows";
+
+/// What changes from portion to portion of a batch.
+pub(super) struct Batch {
+    /// No row of the stream can be in the target yet; false once one was found all the same.
+    direct: bool,
+    /// The temporary table may hold rows of an earlier portion.
+    staged: bool,
+}
+
+impl Batch {
+    /// A batch that begins.
+    pub(super) fn new(direct: bool) -> Self {
+        Self { direct, staged: false }
+    }
+}
+
+/// Writes all rows or, on any error, none.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    target: &Target,
+    batch: &mut Batch,
+    rows: &RecordBatch,
+    buffer: &mut Vec<u8>,
+) -> Result<Written> {
+    if rows.num_rows() == 0 {
+        return Ok(Written::default());
+    }
+    execute(connection, "savepoint dbferry_rows").await?;
+    let staged = target.staged.as_ref();
+    if let Some(staged) = staged.filter(|_| !batch.direct) {
+        let merged = merge(connection, target, staged, batch, rows, buffer).await;
+        return settle(connection, merged).await;
+    }
+    let copied = copy(connection, target, rows, buffer).await;
+    let copied = settle(connection, copied).await;
+    match (copied, staged) {
+        (Err(error), Some(staged)) if is_duplicate(&error) => {
+            // Somebody else writes here, too: from now on with care.
+            batch.direct = false;
+            execute(connection, "savepoint dbferry_rows").await?;
+            let merged = merge(connection, target, staged, batch, rows, buffer).await;
+            settle(connection, merged).await
+        }
+        (copied, _) => copied,
+    }
+}
+
+/// Keeps what was written, or undoes it.
+async fn settle(connection: &mut PgConnection, outcome: Result<Written>) -> Result<Written> {
+    match &outcome {
+        Ok(_) => execute(connection, "release savepoint dbferry_rows").await?,
+        Err(error) if error.kind() == ErrorKind::Lost => {}
+        Err(_) => execute(connection, UNDO).await?,
+    }
+    outcome
+}
+
+fn is_duplicate(error: &Error) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.reason == Reason::Duplicate)
+}
+
+async fn copy(connection: &mut PgConnection, target: &Target, rows: &RecordBatch, buffer: &mut Vec<u8>) -> Result<Written> {
+    let sent = rows.num_rows() as u64;
+    let inserted = copy_in(connection, &target.copy, rows, &target.columns, buffer).await?;
+    if inserted != sent {
+        return Err(dropped());
+    }
+    Ok(Written {
+        inserted,
+        ..Written::default()
+    })
+}
+
+async fn merge(
+    connection: &mut PgConnection,
+    target: &Target,
+    staged: &Staged,
+    batch: &mut Batch,
+    rows: &RecordBatch,
+    buffer: &mut Vec<u8>,
+) -> Result<Written> {
+    let sent = rows.num_rows() as u64;
+    if batch.staged {
+        execute(connection, &format!("truncate {}", staged.table)).await?;
+    }
+    let there = copy_in(connection, &staged.copy, rows, &target.columns, buffer).await?;
+    batch.staged = true;
+    let row = connection
+        .fetch_one(AssertSqlSafe(staged.merge.as_str()))
+        .await
+        .map_err(|error| classify_write(&error, &target.columns))?;
+    let figure = |index| -> Result<u64> {
+        u64::try_from(get::<i64>(&row, index)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
+    };
+    let (inserted, updated, written) = (figure(0)?, figure(1)?, figure(2)?);
+    if there != sent || inserted + updated > sent {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            format!("{sent} rows sent, but {there} in the temporary table, of which {inserted} are new and {updated} differ"),
+        ));
+    }
+    if written == inserted + updated {
+        return Ok(Written {
+            inserted,
+            updated,
+            skipped: sent - inserted - updated,
+        });
+    }
+    if written < inserted + updated && (target.firing.before_insert || target.firing.before_update) {
+        return Err(dropped());
+    }
+    Err(Error::new(
+        ErrorKind::Validation,
+        format!("{inserted} rows are new and {updated} differ, but the server wrote {written}"),
+    ))
+}
+
+/// Silence of a trigger that returns NULL is a refusal.
+fn dropped() -> Error {
+    Error::refused(Refusal {
+        column: None,
+        reason: Reason::Trigger,
+        detail: "a trigger of the target dropped the row".to_owned(),
+    })
+}
