@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod casts;
 mod exactly_once;
 mod faults;
 mod files;
