@@ -77,6 +77,19 @@ pub enum KeyRef<'a> {
     RawText(&'a [u8]),
 }
 
+/// Storage class of a part of a key, where a proof depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyClass {
+    /// Integers only.
+    Int,
+    /// Text only.
+    Text,
+    /// Bytes only.
+    Bytes,
+    /// Whatever it is.
+    Any,
+}
+
 impl KeyBuffer {
     /// Room for `rows` keys of about 16 bytes.
     #[must_use]
@@ -147,14 +160,35 @@ impl KeyBuffer {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
         &self.bytes[start..self.ends[row]]
     }
+
+    /// Whether the parts of a row's key are of these classes, in order.
+    ///
+    /// # Panics
+    /// When `row` is not below [`Self::len`].
+    #[must_use]
+    pub fn is_of(&self, row: usize, classes: &[KeyClass]) -> bool {
+        let mut bytes = self.raw(row);
+        classes.iter().all(|class| {
+            let [tag, rest @ ..] = bytes else { return false };
+            let length = usize::try_from(word(rest)).unwrap_or(usize::MAX);
+            bytes = &rest[8 + length..];
+            match class {
+                KeyClass::Int => *tag == 1,
+                KeyClass::Text => *tag == 3,
+                KeyClass::Bytes => *tag == 4,
+                KeyClass::Any => true,
+            }
+        })
+    }
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(word)
 }
 
 fn decode(mut bytes: &[u8]) -> Key {
-    let word = |bytes: &[u8]| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[..8]);
-        u64::from_le_bytes(word)
-    };
     let mut values = Vec::new();
     while let [tag, rest @ ..] = bytes {
         let length = usize::try_from(word(rest)).unwrap_or(usize::MAX);
@@ -227,6 +261,13 @@ mod tests {
         buffer.push(KeyRef::Real(0.5));
         buffer.end_row();
         assert_eq!(buffer.len(), 2);
+        assert!(buffer.is_of(0, &[KeyClass::Int, KeyClass::Text]));
+        assert!(buffer.is_of(1, &[KeyClass::Any, KeyClass::Any]));
+        assert!(!buffer.is_of(0, &[KeyClass::Text, KeyClass::Text]));
+        assert!(
+            !buffer.is_of(0, &[KeyClass::Int, KeyClass::Text, KeyClass::Any]),
+            "there is no third part"
+        );
         assert_eq!(buffer.get(0), Key(vec![KeyValue::Int(-1), KeyValue::Text("é".to_owned())]));
         assert_eq!(buffer.get(1), Key(vec![KeyValue::Null, KeyValue::RealBits(0.5f64.to_bits())]));
     }

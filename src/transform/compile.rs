@@ -1,58 +1,113 @@
-//! Compiling a stream.
+//! Compiling a stream: every expression is read, typed and bound, and all that is wrong with any
+//! of them is found before a row is read.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::Result;
 use crate::data::batch::{SourceBatch, TargetBatch};
-use crate::data::finding::Finding;
+use crate::data::finding::{Finding, Severity};
+use crate::data::position::KeyClass;
 use crate::data::stream::ReadColumn;
 use crate::data::table::{Column, Table};
 use crate::mapping::Stream;
 
+use super::apply;
+use super::cast::{Cast, Rules};
+use super::distinct::{self, Part};
+use super::expression::{Expression, Parsed};
+use super::reading;
+
+mod describe;
+mod texts;
+
+use texts::{Texts, Wanted};
+
 /// A compiled stream.
-pub struct Transform {}
+#[derive(Debug)]
+pub struct Transform {
+    reads: Vec<ReadColumn>,
+    columns: Vec<Column>,
+    warnings: Vec<Finding>,
+    description: String,
+    keys_distinct: bool,
+    pub(super) parts: Parts,
+}
+
+/// What a batch goes through.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// Columns of a source batch.
+    pub(super) read: SchemaRef,
+    /// Columns of a target batch.
+    pub(super) written: SchemaRef,
+    /// Classes of the source key that the proof of distinct keys rests on; empty without one.
+    pub(super) key_classes: Vec<KeyClass>,
+    /// `where`.
+    pub(super) filter: Option<Expression>,
+    /// Rules by name.
+    pub(super) rules: Vec<(String, Expression)>,
+    /// One for each target column.
+    pub(super) outputs: Vec<Output>,
+}
+
+/// How a target column gets its values.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) column: String,
+    pub(super) expression: Expression,
+    pub(super) cast: Cast,
+    /// NULL is refused: by the target, or because the column is part of the key.
+    pub(super) not_null: bool,
+    /// Text may hold NUL characters.
+    nul: bool,
+}
 
 impl Transform {
     /// Source columns to read, and as which types.
     #[must_use]
     pub fn read_columns(&self) -> &[ReadColumn] {
-        todo!()
+        &self.reads
     }
 
     /// Target columns written, in the order of the output.
     #[must_use]
     pub fn target_columns(&self) -> &[Column] {
-        todo!()
+        &self.columns
     }
 
     /// Whether two source rows can be proven to have two target keys.
     #[must_use]
-    pub fn keys_distinct(&self) -> bool {
-        todo!()
+    pub const fn keys_distinct(&self) -> bool {
+        self.keys_distinct
     }
 
     /// Type of the expression of a target column, before the cast to the target's type.
     #[must_use]
-    pub fn expression_type(&self, _column: &str) -> Option<String> {
-        todo!()
+    pub fn expression_type(&self, column: &str) -> Option<String> {
+        let output = self.parts.outputs.iter().find(|output| output.column == column)?;
+        Some(output.expression.type_name())
     }
 
     /// Findings that do not stop the run.
     #[must_use]
     pub fn warnings(&self) -> &[Finding] {
-        todo!()
+        &self.warnings
     }
 
     /// Everything that decides what the transform does, as stable text, for the fingerprint.
     #[must_use]
     pub fn describe(&self) -> String {
-        todo!()
+        self.description.clone()
     }
 
     /// Acts on a batch.
     ///
     /// # Errors
     /// Only for defects; what is wrong with a row is a reject.
-    pub fn apply(&self, _batch: &SourceBatch) -> Result<TargetBatch> {
-        todo!()
+    pub fn apply(&self, batch: &SourceBatch) -> Result<TargetBatch> {
+        apply::apply(&self.parts, batch)
     }
 }
 
@@ -61,6 +116,143 @@ impl Transform {
 ///
 /// # Errors
 /// Every finding of the stream's expressions.
-pub fn compile(_stream: &Stream, _source: &Table, _source_key: &[String], _target: &Table) -> Result<Transform, Vec<Finding>> {
-    todo!()
+pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &Table) -> Result<Transform, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let texts = texts::read(stream, source, target, &mut findings);
+    let reads = reading::plan(source, &stream.types, &texts::uses(&texts), &mut findings);
+    let fields: Vec<_> = reads.iter().map(|column| column.ty.field(&column.name, true)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let filter = texts
+        .filter
+        .as_ref()
+        .and_then(|parsed| condition(parsed, "`where`", &schema, &mut findings));
+    let rules = texts
+        .rules
+        .iter()
+        .filter_map(|(name, parsed)| {
+            let compiled = condition(parsed, &format!("rule `{name}`"), &schema, &mut findings)?;
+            Some(((*name).to_owned(), compiled))
+        })
+        .collect();
+    let outputs: Vec<Output> = texts
+        .wanted
+        .iter()
+        .filter_map(|wanted| output(stream, wanted, &schema, target, &mut findings))
+        .collect();
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(findings);
+    }
+    let proof = distinct::prove(source, source_key, &key_parts(stream, &texts, &reads, &outputs));
+    let columns: Vec<Column> = texts.wanted.iter().map(|wanted| wanted.column.clone()).collect();
+    let written = columns
+        .iter()
+        .zip(&outputs)
+        .map(|(column, output)| column.ty.field(&column.name, !output.not_null));
+    let parts = Parts {
+        written: Arc::new(Schema::new(written.collect::<Vec<_>>())),
+        read: schema,
+        key_classes: proof.as_ref().map_or_else(Vec::new, |proof| proof.classes.clone()),
+        filter,
+        rules,
+        outputs,
+    };
+    Ok(Transform {
+        description: describe::describe(&texts, &reads, &parts),
+        reads,
+        columns,
+        warnings: findings,
+        keys_distinct: proof.is_some(),
+        parts,
+    })
 }
+
+fn condition(parsed: &Parsed<'_>, what: &str, schema: &Schema, findings: &mut Vec<Finding>) -> Option<Expression> {
+    match parsed.compile(schema) {
+        Ok(compiled) if compiled.is_boolean() => Some(compiled),
+        Ok(compiled) => {
+            findings.push(
+                parsed
+                    .finding("mapping::not_boolean", format!("{what} is not a condition"))
+                    .label(format!("this is {}", compiled.type_name()))
+                    .help("such as \"score >= 0\""),
+            );
+            None
+        }
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    }
+}
+
+fn output(stream: &Stream, wanted: &Wanted<'_>, schema: &Schema, target: &Table, findings: &mut Vec<Finding>) -> Option<Output> {
+    let column = wanted.column;
+    let compiled = match &wanted.parsed {
+        Some(parsed) => parsed.compile(schema),
+        None => Expression::column(&column.name, schema).ok_or_else(|| type_mismatch(wanted, "nothing", "it is not read")),
+    };
+    let expression = match compiled {
+        Ok(expression) => expression,
+        Err(finding) => {
+            findings.push(finding);
+            return None;
+        }
+    };
+    let rules = Rules {
+        lossy: wanted.lossy,
+        nul: target.text_holds_nul,
+        explicit: false,
+    };
+    match Cast::plan(expression.field(), &column.ty, rules) {
+        Ok(cast) => Some(Output {
+            column: column.name.clone(),
+            expression,
+            cast,
+            not_null: !column.nullable || stream.key.iter().any(|key| key.value == column.name),
+            nul: rules.nul,
+        }),
+        Err(why) => {
+            findings.push(type_mismatch(wanted, &expression.type_name(), &why));
+            None
+        }
+    }
+}
+
+fn type_mismatch(wanted: &Wanted<'_>, from: &str, why: &str) -> Finding {
+    let Column { name, ty, .. } = wanted.column;
+    let finding = match &wanted.parsed {
+        Some(parsed) => parsed.finding("plan::type_mismatch", format!("column `{name}` is {ty}, and {why}")),
+        None => Finding::error(
+            "plan::type_mismatch",
+            Some(wanted.place.clone()),
+            format!("column `{name}` is {ty}, and that of the same name does not fit: {why}"),
+        ),
+    };
+    finding.label(format!("this is {from}")).help(match &wanted.parsed {
+        Some(_) => format!("convert it to {ty} in the expression"),
+        None => format!("write its expression: [stream.columns] {name} = \"…\""),
+    })
+}
+
+fn key_parts<'a>(stream: &Stream, texts: &'a Texts<'_>, reads: &'a [ReadColumn], outputs: &'a [Output]) -> Vec<Part<'a>> {
+    let in_key = |name: &str| stream.key.iter().any(|key| key.value == name);
+    texts
+        .wanted
+        .iter()
+        .zip(outputs)
+        .filter(|(wanted, _)| in_key(&wanted.column.name))
+        .filter_map(|(wanted, output)| {
+            let hashed = wanted.parsed.as_ref().and_then(Parsed::uuid_of);
+            let column = wanted.bare().or(hashed)?;
+            Some(Part {
+                column,
+                read: reads.iter().find(|read| read.name == column).map(|read| &read.ty)?,
+                hashed: hashed.is_some(),
+                cast: &output.cast,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,17 @@
 //! collects all findings. Applying is pure and deterministic (Invariant 5); a row that an
 //! expression or an exact cast refuses becomes a reject and its neighbours go on (Invariant 6).
 
-pub mod apply;
 pub mod cast;
 pub mod compile;
-pub mod expression;
 pub mod functions;
 
+mod apply;
+mod distinct;
+mod expression;
+
+mod reading;
+
 pub use compile::{Transform, compile};
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use arrow::array::{
+    BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+
+use super::*;
+use crate::data::stream::ReadColumn;
+mod mistakes;
+mod values;
+
+use crate::transform::sample::{batch, shown, table, text, told};
+
+const COLUMNS: [&str; 12] = [
+    "id bigint",
+    "small integer",
+    "name text",
+    "Mixed text",
+    "xp double precision",
+    "rating numeric(7,2)",
+    "verified boolean",
+    "created timestamptz",
+    "born date",
+    "settings jsonb",
+    "exact numeric",
+    "user text",
+];
+
+fn users() -> Table {
+    table("users", &COLUMNS, &["id"])
+}
+
+fn schema() -> Schema {
+    let fields = users()
+        .columns
+        .iter()
+        .map(|column| column.ty.field(&column.name, true))
+        .collect::<Vec<_>>();
+    Schema::new(fields)
+}
+
+/// Two rows and one of NULLs.
+fn rows() -> RecordBatch {
+    let reads: Vec<ReadColumn> = users()
+        .columns
+        .iter()
+        .map(|column| ReadColumn {
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+        })
+        .collect();
+    let decimals = Decimal128Array::from(vec![Some(120_050), Some(-1), None]).with_precision_and_scale(7, 2);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(vec![Some(i64::MAX), Some(7), None])),
+        Arc::new(Int32Array::from(vec![Some(i32::MIN), Some(2), None])),
+        Arc::new(StringArray::from(vec![Some("Ann"), Some(""), None])),
+        Arc::new(StringArray::from(vec![Some("12"), Some("-7"), None])),
+        Arc::new(Float64Array::from(vec![Some(0.5), Some(3.0), None])),
+        Arc::new(decimals.expect("a decimal type")),
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_251_199_000_000), Some(0), None]).with_timezone("UTC")),
+        Arc::new(Date32Array::from(vec![Some(19_782), Some(0), None])),
+        Arc::new(StringArray::from(vec![Some("{\"a\":1}"), Some("[]"), None])),
+        Arc::new(StringArray::from(vec![Some("1.50"), Some("2"), None])),
+        Arc::new(StringArray::from(vec![Some("u"), Some("v"), None])),
+    ];
+    batch(&reads, columns, 3).rows
+}
+
+fn compiled(sql: &str) -> Expression {
+    let sql = text(sql);
+    let parsed = Parsed::read(&sql, &users()).unwrap_or_else(|found| panic!("{}: {found:?}", sql.value));
+    parsed
+        .compile(&schema())
+        .unwrap_or_else(|found| panic!("{}: {found:?}", sql.value))
+}
+
+/// Type and values of an expression over all rows.
+fn value(sql: &str) -> String {
+    let expression = compiled(sql);
+    let values = match expression.evaluate(&rows()) {
+        Ok(values) => {
+            assert_eq!(values.data_type(), expression.field().data_type(), "{sql}");
+            shown(&values).join(" | ")
+        }
+        Err(failure) => format!("!{}: {}", failure.reason, failure.detail),
+    };
+    format!("{}: {values}", expression.type_name())
+}
+
+/// What is found wrong with an expression.
+fn mistakes(sql: &str) -> Vec<String> {
+    let sql = text(sql);
+    match Parsed::read(&sql, &users()) {
+        Err(found) => found.iter().map(told).collect(),
+        Ok(parsed) => parsed.compile(&schema()).err().iter().map(told).collect(),
+    }
+}
+
+#[test]
+fn expressions_and_what_they_give() {
+    for (sql, expected) in values::VALUES {
+        assert_eq!(value(sql), *expected, "{sql}");
+    }
+}
+
+#[test]
+fn mistakes_and_where_the_caret_stands() {
+    for (sql, expected) in mistakes::MISTAKES {
+        assert_eq!(mistakes(sql).join("; "), *expected, "{sql}");
+    }
+}

@@ -1,0 +1,127 @@
+//! As which types the source's columns are read.
+//!
+//! A flexible column (see [`Column::flexible`]) that is only ever taken as it is, and always to
+//! one target type, is read as that type: the source decodes what is stored exactly, once. In an
+//! expression a column has the type that `[stream.types]` gives it, else its own.
+
+use crate::data::column::ColumnType;
+use crate::data::finding::{Finding, Located, Place};
+use crate::data::stream::ReadColumn;
+use crate::data::table::{Column, Table};
+
+use super::cast;
+
+/// A column that is taken as it is into a target column.
+pub(super) struct Bare<'a> {
+    /// Source column.
+    pub(super) column: &'a str,
+    /// Type of the target.
+    pub(super) to: &'a ColumnType,
+    /// Fraction digits may go.
+    pub(super) lossy: bool,
+    /// Where the mapping says so.
+    pub(super) place: &'a Place,
+}
+
+/// How the columns of a stream are used.
+pub(super) struct Uses<'a> {
+    /// Columns taken as they are.
+    pub(super) bare: Vec<Bare<'a>>,
+    /// Columns that expressions compute with.
+    pub(super) computed: Vec<&'a str>,
+}
+
+/// Columns to read, in the source's order, with their types. Findings are errors and warnings.
+pub(super) fn plan(
+    source: &Table,
+    types: &[(Located<String>, Located<String>)],
+    uses: &Uses<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<ReadColumn> {
+    let mut read = Vec::new();
+    for column in &source.columns {
+        let bare: Vec<&Bare<'_>> = uses.bare.iter().filter(|bare| bare.column == column.name).collect();
+        let computed = uses.computed.contains(&column.name.as_str());
+        if bare.is_empty() && !computed {
+            continue;
+        }
+        let named = types
+            .iter()
+            .find(|(name, _)| name.value == column.name)
+            .and_then(|(_, ty)| ColumnType::parse(&ty.value).map(|parsed| (ty, parsed)));
+        let ty = match named {
+            Some((place, ty)) => {
+                if !column.flexible && ty != column.ty {
+                    findings.push(not_readable(column, place));
+                }
+                ty
+            }
+            None if column.flexible && !computed => direct(column, &bare, findings).unwrap_or_else(|| column.ty.clone()),
+            None => column.ty.clone(),
+        };
+        read.push(ReadColumn {
+            name: column.name.clone(),
+            ty,
+        });
+    }
+    read
+}
+
+/// The one type that a column is wanted as.
+fn direct(column: &Column, bare: &[&Bare<'_>], findings: &mut Vec<Finding>) -> Option<ColumnType> {
+    let mut wanted = bare
+        .iter()
+        .filter_map(|bare| readable(bare.to, bare.lossy).map(|ty| (ty, *bare)));
+    let (ty, first) = wanted.next()?;
+    if wanted.any(|(other, _)| other != ty) {
+        return None;
+    }
+    if !cast::possible(&column.ty, &ty, false) {
+        findings.push(
+            Finding::warning(
+                "plan::declared_otherwise",
+                Some(first.place.clone()),
+                format!(
+                    "the source declares `{}` as {}, and it is read as {ty}",
+                    column.name, column.ty
+                ),
+            )
+            .label(format!("is to become {}", first.to))
+            .help("values that are not stored as such become rejects; to convert them write an expression"),
+        );
+    }
+    Some(ty)
+}
+
+/// What a source reads for a target type: its limits that only cut (length, fraction digits,
+/// labels) are the cast's to look at, so that it can tell the target's column and reason.
+fn readable(to: &ColumnType, lossy: bool) -> Option<ColumnType> {
+    use ColumnType as T;
+    Some(match to {
+        T::Opaque { .. } => return None,
+        T::Text { .. } | T::Enum { .. } => T::TEXT,
+        T::Numeric { .. } => T::Numeric { limits: None },
+        T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal { .. } if lossy => T::Numeric { limits: None },
+        T::Date if lossy => T::Timestamp { digits: 6, zoned: false },
+        T::Time { .. } => T::Time { digits: 6 },
+        T::Timestamp { zoned, .. } => T::Timestamp {
+            digits: 6,
+            zoned: *zoned,
+        },
+        T::List(element) => T::List(Box::new(readable(element, lossy)?)),
+        other => other.clone(),
+    })
+}
+
+fn not_readable(column: &Column, ty: &Located<String>) -> Finding {
+    Finding::error(
+        "plan::not_readable",
+        Some(ty.place.clone()),
+        format!(
+            "`{}` is {} in the source and cannot be read as another type",
+            column.name, column.ty
+        ),
+    )
+    .label("not its type")
+    .help(format!("cast it in an expression: {}::{}", column.name, ty.value))
+}
