@@ -134,6 +134,11 @@ LOAD
 # --- the measurements ------------------------------------------------------------------------
 
 rm -f "$scratch"/*.copy
+# The tests' server does without; what is measured here is durable.
+sql postgres "alter system set fsync = on"
+sql postgres "select pg_reload_conf()" >/dev/null
+trap 'sql postgres "alter system reset fsync"; sql postgres "select pg_reload_conf()" >/dev/null' EXIT
+sleep 1
 results=$scratch/results.txt
 : >"$results"
 say "server: $(sql postgres 'show server_version'), fsync $(sql postgres 'show fsync'), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg)"
