@@ -16,6 +16,7 @@ mod postgres_catalog;
 mod postgres_sink;
 mod proxy;
 mod rehearsal;
+mod schema;
 mod source_sqlite;
 mod sqlite_session;
 mod sqlite_sink;

@@ -1,0 +1,2 @@
+drop table game_sessions;
+drop table games;

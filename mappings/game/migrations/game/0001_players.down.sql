@@ -1,0 +1,2 @@
+drop table players;
+drop function set_updated_at();
