@@ -105,7 +105,7 @@ fn escaped(text: &str, span: &Range<usize>) -> (String, Range<usize>) {
 }
 
 /// Characters that show nothing but change how their neighbours are shown.
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

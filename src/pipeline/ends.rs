@@ -19,7 +19,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) async fn open(config: &Config, streams: &[&Stream]) -> Result<Self> {
+    pub(super) async fn open(config: &Config, streams: &[&Stream], create: bool) -> Result<Self> {
         let mut sources: BTreeMap<String, Arc<dyn Source>> = BTreeMap::new();
         let mut sinks: BTreeMap<String, Arc<dyn Sink>> = BTreeMap::new();
         let mut identities = BTreeMap::new();
@@ -57,7 +57,10 @@ impl Ends {
             }
             let to = &stream.to.value.connection;
             if !sinks.contains_key(to) {
-                sinks.insert(to.clone(), Arc::from(sink::open(&resolved[to.as_str()]).await?));
+                sinks.insert(
+                    to.clone(),
+                    Arc::from(sink::open(&allowed(&resolved[to.as_str()], create)).await?),
+                );
             }
         }
         Ok(Self {
@@ -66,6 +69,15 @@ impl Ends {
             identities,
         })
     }
+}
+
+/// The connection, with the leave to create a missing database only where the caller gives it.
+fn allowed(connection: &Connection, create: bool) -> Connection {
+    let mut allowed = connection.clone();
+    if let ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } = &mut allowed.kind {
+        *create_database &= create;
+    }
+    allowed
 }
 
 fn identity(connection: &Connection) -> String {

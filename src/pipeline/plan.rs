@@ -1,5 +1,6 @@
 //! Planning: opens both ends, checks every stream against them, and puts the streams in order.
-//! Reads catalogs and checkpoints; writes nothing.
+//! Reads catalogs and checkpoints; writes nothing, but for a missing target database that it was
+//! allowed to create.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ pub struct Options {
     pub batch_rows_max: Option<u64>,
     /// Rejects after which a run stops.
     pub max_rejects: Option<u64>,
+    /// Create a missing target database where its connection says so. Without it nothing is
+    /// written, whatever the connections say.
+    pub create: bool,
 }
 
 /// A checked project with both ends open, ready to run.
@@ -108,7 +112,7 @@ pub async fn plan(project: &Project, config: &Config, options: &Options) -> Resu
         return Err(Error::findings(ErrorKind::Mapping, found));
     }
     let (selected, disabled) = select(project, config, &options.only)?;
-    let ends = Ends::open(config, &selected).await?;
+    let ends = Ends::open(config, &selected, options.create).await?;
     let mut checked = Vec::new();
     let mut findings = found;
     for stream in &selected {

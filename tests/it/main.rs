@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod casts;
+mod cli;
 mod exactly_once;
 mod faults;
 mod files;

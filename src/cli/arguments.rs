@@ -1,0 +1,311 @@
+//! What was typed: every command and flag once. Help, completions and usage errors come from here.
+//!
+//! What it means is [`super::intent`]'s to say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+const AFTER_HELP: &str = "\
+Examples:
+  dbferry check mappings/game
+  dbferry plan mappings/game --env embedded
+  dbferry run mappings/game --dry-run
+  dbferry run mappings/game --env embedded --apply-schema
+  dbferry stats mappings/game --output json
+
+Results go to stdout, progress and messages to stderr.
+
+Exit codes:
+  0    everything is done
+  1    failed
+  2    mapping, configuration or arguments are wrong
+  3    the environment is wrong: unreachable, unauthorised, full, busy, missing
+  4    ended with rejected rows
+  130  interrupted";
+
+/// Moves data between databases and proves that it arrived.
+#[derive(Debug, Parser)]
+#[command(name = "dbferry", version, max_term_width = 100, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+
+    #[command(flatten)]
+    pub(super) environment: EnvironmentArguments,
+
+    /// What is logged to stderr [default: warn]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        value_enum,
+        conflicts_with = "verbose",
+        help_heading = "Messages"
+    )]
+    pub(super) log: Option<LogLevel>,
+
+    /// Log more: -v info, -vv debug, -vvv trace
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Messages")]
+    pub(super) verbose: u8,
+
+    /// When to use colours: always, never, or on a terminal unless `NO_COLOR` is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Messages"
+    )]
+    pub(super) color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Connect to everything that a project needs, and check all of it
+    #[command(after_help = "Example:\n  dbferry check mappings/game --env embedded\n\nWrites nothing.")]
+    Check(ProjectArguments),
+
+    /// Show what a run would do: streams in order, keys, types, expressions, warnings
+    #[command(after_help = "Example:\n  dbferry plan mappings/game --only players\n\nWrites nothing.")]
+    Plan(PlanArguments),
+
+    /// Move the data; goes on after the last committed batch of an earlier run
+    #[command(after_help = "\
+Examples:
+  dbferry run mappings/game --dry-run
+  dbferry run mappings/game --env embedded --apply-schema
+  dbferry run mappings/game --only players,games --batch-size 10000
+  dbferry run mappings/game --max-rejects 100
+  dbferry run mappings/game --retry-rejects
+
+Ctrl-C finishes the batch in flight and prints the command that goes on after it. A second Ctrl-C
+aborts: the batch in flight is rolled back. Rejected rows end a run with exit code 4.")]
+    Run(RunArguments),
+
+    /// Show how far every stream is: rows on both sides, checkpoint, rejects
+    #[command(after_help = "\
+Examples:
+  dbferry stats mappings/game
+  dbferry stats mappings/game --output json
+  dbferry stats mappings/game --show-keys
+
+Writes nothing. Keys are values of the source's rows: they are shown only on request.")]
+    Stats(StatsArguments),
+
+    /// List the runs of a project, newest first
+    #[command(after_help = "Example:\n  dbferry runs mappings/game --limit 5\n\nWrites nothing.")]
+    Runs(RunsArguments),
+
+    /// Create and change the tables of targets by a project's migrations
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  dbferry schema status mappings/game
+  dbferry schema apply mappings/game --env embedded
+
+A project carries them as SQL files: migrations/CONNECTION/VERSION_NAME.up.sql and .down.sql."
+    )]
+    Schema(SchemaCommand),
+
+    /// Print the JSON Schema of a file format, for editors
+    #[command(after_help = "\
+Examples:
+  dbferry json-schema config
+  dbferry json-schema --out config/schema
+
+The first line of a file names its schema: #:schema schema/config.schema.json")]
+    JsonSchema(JsonSchemaArguments),
+
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  dbferry completions bash > ~/.local/share/bash-completion/completions/dbferry")]
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which connections the names in a mapping stand for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Environment")]
+pub(super) struct EnvironmentArguments {
+    /// Environment: the connections are those of NAME.toml in the configuration folder
+    #[arg(long, global = true, value_name = "NAME", default_value = super::intent::ENVIRONMENT)]
+    pub(super) env: String,
+
+    /// Folder of the configuration files
+    #[arg(long, global = true, value_name = "DIR", default_value = super::intent::CONFIG_DIR, value_hint = ValueHint::DirPath)]
+    pub(super) config_dir: PathBuf,
+}
+
+/// A project, and how what was found out is told.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ProjectArguments {
+    /// Folder of the project, such as mappings/game
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(super) project: PathBuf,
+
+    /// Form of the result on stdout: tables for people, or one JSON document (docs/output.md)
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub(super) output: OutputForm,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    #[command(flatten)]
+    pub(super) only: OnlyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OnlyArguments {
+    /// Only these streams; repeated or with commas
+    #[arg(long, value_name = "STREAM", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    #[command(flatten)]
+    pub(super) only: OnlyArguments,
+
+    /// Do everything including the writes, then roll all of it back
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Rows that commit together at most, instead of the configuration's `batch_rows_max`
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) batch_size: Option<u64>,
+
+    /// Forget checkpoints and move the streams from their beginning
+    #[arg(long, conflicts_with = "retry_rejects")]
+    pub(super) restart: bool,
+
+    /// Move only the rows in the reject store, after rows or mapping were mended
+    #[arg(long)]
+    pub(super) retry_rejects: bool,
+
+    /// Rejected rows to go on with; the run stops when there are more
+    #[arg(long, value_name = "ROWS")]
+    pub(super) max_rejects: Option<u64>,
+
+    /// Apply pending migrations of the targets first
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) apply_schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatsArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    /// Name the source keys of a few rejected rows of each kind
+    #[arg(long)]
+    pub(super) show_keys: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    /// Runs to list at most
+    #[arg(long, value_name = "RUNS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SchemaCommand {
+    /// Apply pending migrations
+    #[command(after_help = "Example:\n  dbferry schema apply mappings/game --env embedded")]
+    Apply(SchemaArguments),
+
+    /// List migrations and which of them are applied
+    #[command(after_help = "Example:\n  dbferry schema status mappings/game\n\nWrites nothing.")]
+    Status(SchemaArguments),
+
+    /// Undo the last migration, or all after a version; what their tables hold is lost
+    #[command(after_help = "\
+Examples:
+  dbferry schema revert mappings/game
+  dbferry schema revert mappings/game --to 0")]
+    Revert(RevertArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    /// Only this target connection
+    #[arg(long, value_name = "NAME")]
+    pub(super) connection: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevertArguments {
+    #[command(flatten)]
+    pub(super) schema: SchemaArguments,
+
+    /// Undo all migrations after this version; 0 undoes all
+    #[arg(long, value_name = "VERSION")]
+    pub(super) to: Option<i64>,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JsonSchemaArguments {
+    /// Which format: of the configuration, of project.toml, or of a project's other files
+    #[arg(value_enum, required_unless_present = "out")]
+    pub(super) format: Option<FileFormat>,
+
+    /// Write NAME.schema.json into this folder instead of printing; all formats if none is named
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// Formats of files that users write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    Config,
+    Project,
+    Mapping,
+}
+
+// Variants that clap shows have no help of their own: it would stretch `--help` to its long form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputForm {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}

@@ -1,0 +1,380 @@
+//! What was typed means this: settings with nothing left to decide.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::arguments::{
+    Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, ProjectArguments, RunArguments, SchemaArguments,
+    SchemaCommand,
+};
+use super::output::Console;
+use crate::pipeline::plan;
+use crate::pipeline::run::RunOptions;
+
+/// Environment where none is named.
+pub(super) const ENVIRONMENT: &str = "development";
+/// Folder of the configuration where none is named.
+pub(super) const CONFIG_DIR: &str = "config";
+
+/// The command with its settings, and how the program shows itself.
+pub(super) struct Intent {
+    pub(super) action: Action,
+    pub(super) console: Console,
+    pub(super) log: LevelFilter,
+}
+
+/// What is to be done.
+pub(super) enum Action {
+    Check(Invocation),
+    Plan(Invocation, plan::Options),
+    Run(RunIntent),
+    Stats {
+        invocation: Invocation,
+        show_keys: bool,
+    },
+    Runs(Invocation, u32),
+    Schema(SchemaIntent),
+    JsonSchema {
+        format: Option<FileFormat>,
+        out: Option<PathBuf>,
+    },
+    Completions(clap_complete::Shell),
+}
+
+/// `run`.
+pub(super) struct RunIntent {
+    pub(super) invocation: Invocation,
+    pub(super) plan: plan::Options,
+    pub(super) run: RunOptions,
+    pub(super) apply_schema: bool,
+}
+
+/// `schema …`.
+pub(super) struct SchemaIntent {
+    pub(super) invocation: Invocation,
+    /// Only this target.
+    pub(super) connection: Option<String>,
+    pub(super) change: SchemaChange,
+}
+
+/// What `schema` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SchemaChange {
+    Apply,
+    Status,
+    Revert { to: Option<i64>, ask: bool },
+}
+
+/// A project in an environment, as it was typed: enough to type the next command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invocation {
+    pub(super) project: PathBuf,
+    pub(super) environment: String,
+    pub(super) config_dir: PathBuf,
+}
+
+impl Intent {
+    /// Reads the arguments of a process.
+    ///
+    /// # Errors
+    /// clap's own: usage errors, and `--help` and `--version`, which are no errors.
+    pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let typed = Arguments::try_parse_from(arguments)?;
+        let form = typed.command.output();
+        Ok(Self {
+            console: Console::new(typed.color, form),
+            log: level(typed.log, typed.verbose),
+            action: Action::of(typed.command, &typed.environment),
+        })
+    }
+}
+
+impl Command {
+    fn output(&self) -> OutputForm {
+        match self {
+            Self::Check(project) => project.output,
+            Self::Stats(stats) => stats.project.output,
+            Self::Plan(plan) => plan.project.output,
+            Self::Run(run) => run.project.output,
+            Self::Runs(runs) => runs.project.output,
+            Self::Schema(SchemaCommand::Apply(schema) | SchemaCommand::Status(schema)) => schema.project.output,
+            Self::Schema(SchemaCommand::Revert(revert)) => revert.schema.project.output,
+            Self::JsonSchema(_) | Self::Completions { .. } => OutputForm::Text,
+        }
+    }
+}
+
+impl Action {
+    /// The project that it is about.
+    pub(super) const fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            Self::Check(invocation) | Self::Plan(invocation, _) | Self::Stats { invocation, .. } | Self::Runs(invocation, _) => {
+                Some(invocation)
+            }
+            Self::Run(run) => Some(&run.invocation),
+            Self::Schema(schema) => Some(&schema.invocation),
+            Self::JsonSchema { .. } | Self::Completions(_) => None,
+        }
+    }
+
+    fn of(command: Command, environment: &EnvironmentArguments) -> Self {
+        let invocation = |project| Invocation::of(project, environment);
+        match command {
+            Command::Check(project) => Self::Check(invocation(project)),
+            Command::Plan(plan) => {
+                let options = plan::Options {
+                    only: plan.only.only,
+                    ..plan::Options::default()
+                };
+                Self::Plan(invocation(plan.project), options)
+            }
+            Command::Run(run) => Self::Run(RunIntent::of(run, environment)),
+            Command::Stats(stats) => Self::Stats {
+                invocation: invocation(stats.project),
+                show_keys: stats.show_keys,
+            },
+            Command::Runs(runs) => Self::Runs(invocation(runs.project), runs.limit),
+            Command::Schema(schema) => Self::Schema(SchemaIntent::of(schema, environment)),
+            Command::JsonSchema(wanted) => Self::JsonSchema {
+                format: wanted.format,
+                out: wanted.out,
+            },
+            Command::Completions { shell } => Self::Completions(shell),
+        }
+    }
+}
+
+impl RunIntent {
+    fn of(typed: RunArguments, environment: &EnvironmentArguments) -> Self {
+        Self {
+            invocation: Invocation::of(typed.project, environment),
+            plan: plan::Options {
+                only: typed.only.only,
+                batch_rows_max: typed.batch_size,
+                max_rejects: typed.max_rejects,
+                // A rehearsal leaves nothing behind, not even an empty database.
+                create: !typed.dry_run,
+            },
+            run: RunOptions {
+                dry_run: typed.dry_run,
+                restart: typed.restart,
+                retry_rejects: typed.retry_rejects,
+            },
+            apply_schema: typed.apply_schema,
+        }
+    }
+
+    /// The same run as a command line, without what was done already: checkpoints that were
+    /// forgotten must not be forgotten again. `more` is added at the end.
+    pub(super) fn again(&self, more: &[&str]) -> String {
+        let mut words = Vec::new();
+        if !self.plan.only.is_empty() {
+            words.extend(["--only".to_owned(), quoted(&self.plan.only.join(","))]);
+        }
+        if let Some(rows) = self.plan.batch_rows_max {
+            words.extend(["--batch-size".to_owned(), rows.to_string()]);
+        }
+        if let Some(rows) = self.plan.max_rejects.filter(|_| !more.contains(&"--max-rejects")) {
+            words.extend(["--max-rejects".to_owned(), rows.to_string()]);
+        }
+        words.extend(more.iter().map(|word| (*word).to_owned()));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.invocation.command("run", &words)
+    }
+
+    /// The command line that goes on where this run stopped.
+    pub(super) fn resume(&self) -> String {
+        let mut more = Vec::new();
+        if self.run.dry_run {
+            more.push("--dry-run");
+        }
+        if self.run.retry_rejects {
+            more.push("--retry-rejects");
+        }
+        self.again(&more)
+    }
+}
+
+impl SchemaIntent {
+    fn of(typed: SchemaCommand, environment: &EnvironmentArguments) -> Self {
+        let (schema, change): (SchemaArguments, _) = match typed {
+            SchemaCommand::Apply(schema) => (schema, SchemaChange::Apply),
+            SchemaCommand::Status(schema) => (schema, SchemaChange::Status),
+            SchemaCommand::Revert(revert) => {
+                let (to, ask) = (revert.to, !revert.yes);
+                (revert.schema, SchemaChange::Revert { to, ask })
+            }
+        };
+        Self {
+            invocation: Invocation::of(schema.project, environment),
+            connection: schema.connection,
+            change,
+        }
+    }
+}
+
+impl Invocation {
+    fn of(project: ProjectArguments, environment: &EnvironmentArguments) -> Self {
+        Self {
+            project: project.project,
+            environment: environment.env.clone(),
+            config_dir: environment.config_dir.clone(),
+        }
+    }
+
+    /// A command line about the same project in the same environment, ready to be typed:
+    /// `dbferry run mappings/game --env embedded --retry-rejects`.
+    pub(super) fn command(&self, name: &str, more: &[&str]) -> String {
+        let mut line = format!("dbferry {name}{}", self.suffix());
+        for word in more {
+            line.push(' ');
+            line.push_str(word);
+        }
+        line
+    }
+
+    /// Advice speaks of `dbferry run PROJECT`: here it is known which.
+    pub(super) fn fill_in(&self, advice: &str) -> String {
+        advice.replace(" PROJECT", &self.suffix())
+    }
+
+    fn suffix(&self) -> String {
+        let mut line = format!(" {}", quoted(&self.project.display().to_string()));
+        if self.environment != ENVIRONMENT {
+            line.push_str(" --env ");
+            line.push_str(&quoted(&self.environment));
+        }
+        if self.config_dir.as_os_str() != CONFIG_DIR {
+            line.push_str(" --config-dir ");
+            line.push_str(&quoted(&self.config_dir.display().to_string()));
+        }
+        line
+    }
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn level(log: Option<LogLevel>, verbose: u8) -> LevelFilter {
+    match (log, verbose) {
+        (Some(LogLevel::Off), _) => LevelFilter::OFF,
+        (Some(LogLevel::Error), _) => LevelFilter::ERROR,
+        (Some(LogLevel::Warn), _) | (None, 0) => LevelFilter::WARN,
+        (Some(LogLevel::Info), _) | (None, 1) => LevelFilter::INFO,
+        (Some(LogLevel::Debug), _) | (None, 2) => LevelFilter::DEBUG,
+        (Some(LogLevel::Trace) | None, _) => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Intent, clap::Error> {
+        Intent::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn run(line: &str) -> RunIntent {
+        match parsed(line).map(|intent| intent.action) {
+            Ok(Action::Run(run)) => run,
+            _ => panic!("not a run: {line}"),
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn streams_are_named_with_commas_and_by_repeating() {
+        for line in [
+            "dbferry run p --only a,b --only c",
+            "dbferry run --only a,b,c p",
+            "dbferry run --only a --only b --only c --batch-size 5 p",
+        ] {
+            assert_eq!(run(line).plan.only, ["a", "b", "c"], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in [
+            "dbferry run p --restart --retry-rejects",
+            "dbferry run p --dry-run --apply-schema",
+            "dbferry run p --batch-size 0",
+            "dbferry run p --max-rejects -1",
+            "dbferry run p -v --log debug",
+            "dbferry json-schema",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_level_of_the_log() {
+        let level = |line| parsed(line).map(|intent| intent.log).ok();
+        assert_eq!(level("dbferry stats p"), Some(LevelFilter::WARN));
+        assert_eq!(level("dbferry stats p -vv"), Some(LevelFilter::DEBUG));
+        assert_eq!(level("dbferry --log off stats p"), Some(LevelFilter::OFF));
+    }
+
+    #[test]
+    fn a_resume_forgets_nothing_again() {
+        let typed = run("dbferry run p --restart --only a,b --batch-size 10 --max-rejects 5");
+        assert_eq!(typed.resume(), "dbferry run p --only a,b --batch-size 10 --max-rejects 5");
+        assert_eq!(
+            typed.again(&["--max-rejects", "7"]),
+            "dbferry run p --only a,b --batch-size 10 --max-rejects 7"
+        );
+        assert_eq!(run("dbferry run p --retry-rejects").resume(), "dbferry run p --retry-rejects");
+    }
+
+    #[test]
+    fn the_environment_may_stand_anywhere() {
+        for line in [
+            "dbferry --env embedded run p",
+            "dbferry run --env embedded p",
+            "dbferry run p --env embedded",
+        ] {
+            assert_eq!(run(line).invocation.environment, "embedded", "{line}");
+        }
+        assert_eq!(run("dbferry run p").invocation.environment, ENVIRONMENT);
+    }
+
+    #[test]
+    fn a_rehearsal_creates_no_database() {
+        assert!(run("dbferry run p").plan.create);
+        assert!(!run("dbferry run p --dry-run").plan.create);
+    }
+
+    #[test]
+    fn the_next_command_is_ready_to_be_typed() {
+        let embedded = run("dbferry run mappings/game --env embedded").invocation;
+        assert_eq!(
+            embedded.command("run", &["--retry-rejects"]),
+            "dbferry run mappings/game --env embedded --retry-rejects"
+        );
+        let odd = Invocation {
+            project: PathBuf::from("my maps/it's"),
+            environment: ENVIRONMENT.to_owned(),
+            config_dir: PathBuf::from("etc"),
+        };
+        assert_eq!(odd.command("stats", &[]), r"dbferry stats 'my maps/it'\''s' --config-dir etc");
+        assert_eq!(
+            embedded.fill_in("`dbferry run PROJECT --restart`"),
+            "`dbferry run mappings/game --env embedded --restart`"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! What to do next: command lines, ready to be typed.
+
+use super::intent::RunIntent;
+use super::output::Tone;
+use crate::pipeline::report::{RunReport, RunStatus};
+
+/// One thing that could be done, and the command that does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    what: &'static str,
+    command: String,
+}
+
+impl Step {
+    fn new(what: &'static str, command: String) -> Self {
+        Self { what, command }
+    }
+}
+
+/// What follows a run. `look` shows the rejected rows in the targets.
+pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[String]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let rejects = report
+        .streams
+        .iter()
+        .any(|stream| stream.rejects_open > 0 || stream.rejected > 0);
+    if report.dry_run {
+        // Nothing was kept: there is no reject to look at, and nothing to go on after.
+        match report.status {
+            RunStatus::Done | RunStatus::Rejects => steps.push(Step::new("do it", intent.again(&done_for_real(intent)))),
+            RunStatus::TooManyRejects => steps.push(Step::new("see all of them", allowing_all(intent, &["--dry-run"]))),
+            RunStatus::Interrupted | RunStatus::Failed => steps.push(Step::new("again", intent.resume())),
+        }
+        return steps;
+    }
+    match report.status {
+        RunStatus::Done | RunStatus::Rejects => {}
+        RunStatus::TooManyRejects => steps.push(Step::new("go on all the same", allowing_all(intent, &[]))),
+        RunStatus::Interrupted | RunStatus::Failed => steps.push(Step::new("go on", intent.resume())),
+    }
+    if rejects {
+        let invocation = &intent.invocation;
+        steps.push(Step::new(
+            "which rows are rejected",
+            invocation.command("stats", &["--show-keys"]),
+        ));
+        steps.extend(look.iter().map(|query| Step::new("the rows themselves", query.clone())));
+        steps.push(Step::new("after mending", intent.again(&["--retry-rejects"])));
+    }
+    if report.status == RunStatus::Done {
+        steps.push(Step::new("both sides", intent.invocation.command("stats", &[])));
+    }
+    steps
+}
+
+fn done_for_real(intent: &RunIntent) -> Vec<&'static str> {
+    let mut more = Vec::new();
+    if intent.run.restart {
+        more.push("--restart");
+    }
+    if intent.run.retry_rejects {
+        more.push("--retry-rejects");
+    }
+    more
+}
+
+/// The same run with a limit of rejects for the operator to fill in.
+fn allowing_all(intent: &RunIntent, more: &[&str]) -> String {
+    let words: Vec<&str> = more.iter().copied().chain(["--max-rejects", "ROWS"]).collect();
+    intent.again(&words)
+}
+
+/// The steps as lines, commands below each other; empty where there is none.
+pub(super) fn render(steps: &[Step], color: bool) -> String {
+    let width = steps.iter().map(|step| step.what.chars().count()).max().unwrap_or(0);
+    if steps.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec![Tone::Strong.paint("next:", color)];
+    let line = |step: &Step| format!("  {:<width$}  {}", step.what, Tone::Advice.paint(&step.command, color));
+    lines.extend(steps.iter().map(line));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::intent::{Action, Intent};
+    use crate::cli::summary::tests::report;
+
+    fn intent(line: &str) -> RunIntent {
+        match Intent::parse(line.split_whitespace().map(Into::into)).map(|intent| intent.action) {
+            Ok(Action::Run(run)) => run,
+            _ => panic!("not a run: {line}"),
+        }
+    }
+
+    fn shown(line: &str, status: RunStatus, rejected: u64) -> String {
+        let intent = intent(line);
+        let mut report = report();
+        report.status = status;
+        report.dry_run = intent.run.dry_run;
+        for stream in &mut report.streams {
+            stream.rejects_open = rejected;
+            stream.rejected = rejected;
+        }
+        render(&steps(&intent, &report, &["sqlite3 game.db".to_owned()]), false)
+    }
+
+    #[test]
+    fn every_ending_has_its_commands() {
+        let run = "dbferry run mappings/game --env embedded";
+        let dry = "dbferry run mappings/game --dry-run --only players";
+        let endings = [
+            shown(run, RunStatus::Done, 0),
+            shown(run, RunStatus::Rejects, 2),
+            shown(run, RunStatus::TooManyRejects, 2),
+            shown(&format!("{run} --restart --batch-size 5"), RunStatus::Interrupted, 0),
+            shown(dry, RunStatus::Done, 0),
+            shown(dry, RunStatus::TooManyRejects, 2),
+        ];
+        insta::assert_snapshot!(endings.join("\n\n"), @r#"
+        next:
+          both sides  dbferry stats mappings/game --env embedded
+
+        next:
+          which rows are rejected  dbferry stats mappings/game --env embedded --show-keys
+          the rows themselves      sqlite3 game.db
+          after mending            dbferry run mappings/game --env embedded --retry-rejects
+
+        next:
+          go on all the same       dbferry run mappings/game --env embedded --max-rejects ROWS
+          which rows are rejected  dbferry stats mappings/game --env embedded --show-keys
+          the rows themselves      sqlite3 game.db
+          after mending            dbferry run mappings/game --env embedded --retry-rejects
+
+        next:
+          go on  dbferry run mappings/game --env embedded --batch-size 5
+
+        next:
+          do it  dbferry run mappings/game --only players
+
+        next:
+          see all of them  dbferry run mappings/game --only players --dry-run --max-rejects ROWS
+        "#);
+    }
+}

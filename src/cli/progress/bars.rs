@@ -1,0 +1,102 @@
+//! Progress on a terminal: a bar for the stream that moves, and one for all of them. A stream
+//! that ends leaves a line behind.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::super::figures;
+use super::super::output::visible;
+use super::Moving;
+
+/// How often a bar is drawn without news, so that a long commit does not look dead.
+const TICK: Duration = Duration::from_millis(250);
+/// Widest name that is shown whole.
+const NAME_MAX: usize = 24;
+
+/// The bars of a run.
+pub(super) struct Bars {
+    all: MultiProgress,
+    width: usize,
+    stream: Option<ProgressBar>,
+    total: Option<ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(all: MultiProgress) -> Self {
+        Self {
+            all,
+            width: 0,
+            stream: None,
+            total: None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, streams: &[Moving]) {
+        let widest = streams.iter().map(|moving| visible(&moving.name).chars().count()).max();
+        self.width = widest.unwrap_or(0).clamp("total".len(), NAME_MAX);
+        if streams.len() > 1 {
+            let bar = self.all.add(self.bar("total"));
+            self.total = Some(bar);
+            self.total(streams);
+        }
+    }
+
+    pub(super) fn start(&mut self, moving: &Moving) {
+        self.end();
+        let bar = self.all.insert(0, self.bar(&visible(&moving.name)));
+        bar.enable_steady_tick(TICK);
+        self.stream = Some(bar);
+    }
+
+    pub(super) fn update(&mut self, moving: &Moving, now: Instant) {
+        if let Some(bar) = &self.stream {
+            bar.set_length(moving.rows);
+            bar.set_position(moving.position());
+            bar.set_message(format!("{}  {}", share(moving.position(), moving.rows), moving.pace(now)));
+        }
+    }
+
+    pub(super) fn total(&mut self, streams: &[Moving]) {
+        let Some(bar) = &self.total else { return };
+        let rows = streams.iter().map(|moving| moving.rows).sum();
+        let position = streams
+            .iter()
+            .map(|moving| if moving.ended { moving.rows } else { moving.position() })
+            .sum();
+        let ended = streams.iter().filter(|moving| moving.ended).count();
+        bar.set_length(rows);
+        bar.set_position(position);
+        bar.set_message(format!("{}  {ended} of {} streams", share(position, rows), streams.len()));
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(bar) = self.stream.take() {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.end();
+        if let Some(bar) = self.total.take() {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
+    }
+
+    fn bar(&self, name: &str) -> ProgressBar {
+        let name: String = name.chars().take(self.width).collect();
+        // The template is a constant: where it does not parse, the default one shows as much.
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3} %  {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸─");
+        ProgressBar::new(0)
+            .with_style(style)
+            .with_prefix(format!("{name:<width$}", width = self.width))
+    }
+}
+
+fn share(position: u64, rows: u64) -> String {
+    format!("{} / {}", figures::count(position), figures::count(rows))
+}

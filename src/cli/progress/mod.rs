@@ -1,0 +1,317 @@
+//! Progress: events of the engine become bars on a terminal, and lines elsewhere.
+//!
+//! What is shown as moved may still be rolled back with its batch; a lost connection takes it
+//! back, so that bars never run ahead of what the target will hold.
+
+mod bars;
+mod lines;
+mod meter;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::bars::Bars;
+use self::lines::Lines;
+use self::meter::Meter;
+use super::figures;
+use super::output::{Console, Tone, visible};
+use crate::data::counts::Counts;
+use crate::pipeline::event::{Event, Events};
+
+/// One stream on its way.
+struct Moving {
+    name: String,
+    /// Rows that its source holds.
+    rows: u64,
+    /// Rows read by earlier runs.
+    before: u64,
+    /// Rows read in committed batches of this run.
+    committed: u64,
+    /// Rows read since.
+    in_flight: u64,
+    rejected: BTreeMap<&'static str, u64>,
+    began: Instant,
+    meter: Meter,
+    ended: bool,
+}
+
+impl Moving {
+    fn new(name: String, rows: u64, now: Instant) -> Self {
+        Self {
+            name,
+            rows,
+            before: 0,
+            committed: 0,
+            in_flight: 0,
+            rejected: BTreeMap::new(),
+            began: now,
+            meter: Meter::new(now),
+            ended: false,
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.before
+            .saturating_add(self.committed)
+            .saturating_add(self.in_flight)
+            .min(self.rows)
+    }
+
+    fn rejects(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// `12,345 rows/s, 3.2 MB/s, 1m 20s left, 2 rejected`.
+    fn pace(&self, now: Instant) -> String {
+        let mut parts = Vec::new();
+        if let Some(rate) = self.meter.rate(now) {
+            parts.push(format!("{} rows/s", figures::count(rate.rows)));
+            parts.push(format!("{}/s", figures::bytes(rate.bytes)));
+            let left = self.rows - self.position();
+            if let Some(seconds) = left.checked_div(rate.rows).filter(|_| left > 0) {
+                parts.push(format!("{} left", figures::duration(Duration::from_secs(seconds))));
+            }
+        }
+        if self.rejects() > 0 {
+            parts.push(format!("{} rejected", figures::count(self.rejects())));
+        }
+        parts.join(", ")
+    }
+
+    /// How it ended, for good.
+    fn outcome(&self, now: Instant) -> String {
+        let took = now - self.began;
+        let mut text = format!(
+            "{}: complete, {} in {}",
+            visible(&self.name),
+            figures::counted(self.committed, "row"),
+            figures::duration(took)
+        );
+        if self.before > 0 {
+            text = format!("{text}, after {} of earlier runs", figures::count(self.before));
+        }
+        if self.rejects() > 0 {
+            text = format!("{text}, {} rejected", figures::count(self.rejects()));
+        }
+        text
+    }
+}
+
+/// How a run is shown.
+enum View {
+    Bars(Bars),
+    Lines(Lines),
+    /// Stored rejects are moved again: how many rows there are is not known.
+    Rejects,
+}
+
+/// What was heard of a run so far.
+struct Watch {
+    console: Console,
+    /// What runs, for the first line.
+    title: String,
+    streams: Vec<Moving>,
+    view: View,
+}
+
+/// The progress of one run. Bars are gone when it is dropped.
+pub(super) struct Progress(Arc<Mutex<Watch>>);
+
+impl Progress {
+    pub(super) fn new(console: &Console, title: &str, retry: bool) -> Self {
+        let view = match console.bars() {
+            _ if retry => View::Rejects,
+            Some(bars) => View::Bars(Bars::new(bars.clone())),
+            None => View::Lines(Lines::default()),
+        };
+        Self(Arc::new(Mutex::new(Watch {
+            console: console.clone(),
+            title: title.to_owned(),
+            streams: Vec::new(),
+            view,
+        })))
+    }
+
+    /// Where the pipeline sends its events.
+    pub(super) fn events(&self) -> Events {
+        let watch = Arc::clone(&self.0);
+        Arc::new(move |event| {
+            let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.heard(event, Instant::now());
+        })
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let mut watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let View::Bars(bars) = &mut watch.view {
+            bars.clear();
+        }
+    }
+}
+
+impl Watch {
+    fn heard(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::RunStarted { run, streams, dry_run } => self.run_started(&run.to_string(), streams, dry_run, now),
+            Event::StreamStarted { stream, rows, resumed } => self.stream_started(&stream, rows, resumed, now),
+            Event::StreamSkipped { stream, counts } => self.stream_skipped(&stream, counts),
+            Event::Progress { stream, rows, bytes } => self.change(&stream, now, |moving| {
+                moving.in_flight += rows;
+                moving.meter.add(now, rows, bytes);
+            }),
+            Event::BatchCommitted { stream, counts, .. } => self.change(&stream, now, |moving| {
+                moving.committed += counts.read;
+                moving.in_flight = moving.in_flight.saturating_sub(counts.read);
+            }),
+            Event::Rejected { stream, reasons, .. } => self.rejected(&stream, &reasons, now),
+            Event::Retrying {
+                stream,
+                error,
+                attempt,
+                pause,
+            } => {
+                self.change(&stream, now, |moving| moving.in_flight = 0);
+                self.caution(&format!(
+                    "{}: {}; attempt {attempt} in {}",
+                    visible(&stream),
+                    visible(&error),
+                    figures::duration(pause)
+                ));
+            }
+            Event::StreamFinished { stream, .. } => self.stream_finished(&stream, now),
+            Event::Warning { stream, message } => {
+                let stream = stream.map(|stream| format!("{}: ", visible(&stream))).unwrap_or_default();
+                self.caution(&format!("{stream}{}", visible(&message)));
+            }
+            // Whoever asked for the stop has told so.
+            Event::Stopping => {}
+        }
+    }
+
+    fn run_started(&mut self, run: &str, streams: Vec<(String, u64)>, dry_run: bool, now: Instant) {
+        let rows = match self.view {
+            View::Rejects => "only their rejects".to_owned(),
+            _ => figures::counted(streams.iter().map(|(_, rows)| rows).sum(), "row"),
+        };
+        let count = u64::try_from(streams.len()).unwrap_or(u64::MAX);
+        let rehearsal = if dry_run { " (dry run: all of it is rolled back)" } else { "" };
+        self.console.note(&format!(
+            "run {run}: {}: {}, {rows}{rehearsal}",
+            visible(&self.title),
+            figures::counted(count, "stream"),
+        ));
+        self.streams = streams.into_iter().map(|(name, rows)| Moving::new(name, rows, now)).collect();
+        if let View::Bars(bars) = &mut self.view {
+            bars.begin(&self.streams);
+        }
+    }
+
+    fn stream_started(&mut self, stream: &str, rows: u64, resumed: Option<Counts>, now: Instant) {
+        let Some(moving) = self.streams.iter_mut().find(|moving| moving.name == stream) else {
+            return;
+        };
+        moving.rows = rows;
+        moving.before = resumed.map_or(0, |counts| counts.read).min(rows);
+        moving.began = now;
+        moving.meter = Meter::new(now);
+        match &mut self.view {
+            View::Bars(bars) => bars.start(moving),
+            View::Lines(lines) => lines.start(&self.console, moving, now),
+            View::Rejects => self.console.note(&format!("{}: moving its rejects again", visible(stream))),
+        }
+        self.change(stream, now, |_| ());
+    }
+
+    fn stream_skipped(&mut self, stream: &str, counts: Counts) {
+        if let Some(moving) = self.streams.iter_mut().find(|moving| moving.name == stream) {
+            moving.before = moving.rows;
+            moving.ended = true;
+        }
+        let rows = figures::counted(counts.read, "row");
+        self.console.note(&format!("{}: already complete, {rows}", visible(stream)));
+        self.total();
+    }
+
+    /// A stream's figures change; the view follows.
+    fn change(&mut self, stream: &str, now: Instant, how: impl FnOnce(&mut Moving)) {
+        if let Some(moving) = self.streams.iter_mut().find(|moving| moving.name == stream) {
+            how(moving);
+            match &mut self.view {
+                View::Bars(bars) => bars.update(moving, now),
+                View::Lines(lines) => lines.update(&self.console, moving, now),
+                View::Rejects => {}
+            }
+        }
+        self.total();
+    }
+
+    fn total(&mut self) {
+        if let View::Bars(bars) = &mut self.view {
+            bars.total(&self.streams);
+        }
+    }
+
+    fn rejected(&mut self, stream: &str, reasons: &[(crate::data::reject::Reason, u64)], now: Instant) {
+        let mut news = Vec::new();
+        self.change(stream, now, |moving| {
+            for (reason, rows) in reasons {
+                if !moving.rejected.contains_key(reason.name()) {
+                    news.push(reason.name());
+                }
+                *moving.rejected.entry(reason.name()).or_default() += rows;
+            }
+        });
+        // Told once for each kind: the counts go on in the figures.
+        if !news.is_empty() {
+            self.caution(&format!("{}: rejects: {}", visible(stream), news.join(", ")));
+        }
+    }
+
+    fn stream_finished(&mut self, stream: &str, now: Instant) {
+        let Some(moving) = self.streams.iter_mut().find(|moving| moving.name == stream) else {
+            return;
+        };
+        moving.ended = true;
+        let outcome = moving.outcome(now);
+        if let View::Bars(bars) = &mut self.view {
+            bars.end();
+        }
+        self.console.note(&outcome);
+        self.total();
+    }
+
+    fn caution(&self, text: &str) {
+        let color = self.console.note_color;
+        self.console
+            .note(&format!("{} {text}", Tone::Caution.paint("warning:", color)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_takes_back_what_was_not_committed() {
+        let now = Instant::now();
+        let mut moving = Moving::new("s".to_owned(), 100, now);
+        moving.before = 10;
+        moving.in_flight = 40;
+        assert_eq!(moving.position(), 50);
+        moving.committed = 40;
+        moving.in_flight = 0;
+        moving.meter.add(now, 40, 4000);
+        moving.rejected.insert("duplicate", 2);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(moving.pace(later), "40 rows/s, 4.0 kB/s, 1.00 s left, 2 rejected");
+        assert_eq!(
+            moving.outcome(later),
+            "s: complete, 40 rows in 1.00 s, after 10 of earlier runs, 2 rejected"
+        );
+        moving.committed = 1000;
+        assert_eq!(moving.position(), 100, "a bar does not run over");
+    }
+}

@@ -1,0 +1,115 @@
+//! `dbferry run`: moves the data, shows how it goes, and says what came of it.
+
+use super::failure::{self, ErrorDocument};
+use super::files::{Files, Role};
+use super::intent::RunIntent;
+use super::output::{Console, Tone, visible};
+use super::progress::Progress;
+use super::summary::{self, RunDocument};
+use super::{next, rejects, schema, signals};
+use crate::pipeline::plan::{self, Plan};
+use crate::pipeline::report::RunReport;
+use crate::pipeline::run;
+use crate::pipeline::shutdown::Shutdown;
+use crate::{Error, ErrorKind, Result};
+
+pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
+    let files = match Files::load(&intent.invocation) {
+        Ok(files) => files,
+        Err(error) => return not_begun(&error, None, intent, console),
+    };
+    match prepare(intent, &files, console).await {
+        Ok(plan) => carry_out(intent, &files, plan, console).await,
+        Err(error) => not_begun(&error, Some(&files.project.name), intent, console),
+    }
+}
+
+/// A plan, with the tables that it needs: migrations are applied where that is asked for, or
+/// agreed to.
+async fn prepare(intent: &RunIntent, files: &Files, console: &Console) -> Result<Plan> {
+    let only = &intent.plan.only;
+    if intent.apply_schema {
+        schema::apply_all(files, only, console).await?;
+    }
+    let plan = || Box::pin(plan::plan(&files.project, &files.config, &intent.plan));
+    let error = match plan().await {
+        Ok(plan) => return Ok(plan),
+        Err(error) if error.kind() == ErrorKind::Missing && !intent.apply_schema && !intent.run.dry_run => error,
+        Err(error) => return Err(schema::with_way_out(error, files, only, &intent.invocation).await),
+    };
+    if schema::agreed_to_apply(&error, files, only, &intent.invocation, console).await {
+        schema::apply_all(files, only, console).await?;
+        return plan().await;
+    }
+    Err(schema::with_way_out(error, files, only, &intent.invocation).await)
+}
+
+async fn carry_out(intent: &RunIntent, files: &Files, plan: Plan, console: &Console) -> Result<u8> {
+    let invocation = &intent.invocation;
+    if !plan.findings.is_empty() {
+        console.note(&failure::findings(&plan.findings, Some(invocation), console.note_color));
+    }
+    if !plan.disabled.is_empty() {
+        let names = crate::data::finding::listed(&plan.disabled);
+        console.note(&format!("left out, a connection is disabled: {}", visible(&names)));
+    }
+    let look = where_to_look(files, &intent.plan.only)?;
+    let shutdown = Shutdown::new();
+    signals::watch(console.clone(), shutdown.clone(), intent)?;
+    let progress = Progress::new(
+        console,
+        &format!("{} in {}", plan.project, plan.environment),
+        intent.run.retry_rejects,
+    );
+    let report = Box::pin(run::run(plan, intent.run, progress.events(), shutdown)).await;
+    drop(progress);
+    tell(intent, &report, &look, console)
+}
+
+/// How the reject stores of the targets are looked into.
+fn where_to_look(files: &Files, only: &[String]) -> Result<Vec<String>> {
+    let streams = files.streams(only);
+    let resolved = files.resolve(&streams)?;
+    let targets = Files::ends(&streams).into_iter().filter(|(_, role)| *role == Role::Sink);
+    Ok(targets
+        .map(|(name, _)| rejects::where_to_look(&resolved[&name], &files.project.name))
+        .collect())
+}
+
+/// The result to stdout, then what people want to know to stderr.
+fn tell(intent: &RunIntent, report: &RunReport, look: &[String], console: &Console) -> Result<u8> {
+    let color = console.note_color;
+    let printed = if console.is_json() {
+        console.document(&RunDocument::of(report, &intent.invocation))
+    } else {
+        console.result(&summary::text(report, console.result_color))
+    };
+    let rejects = summary::rejects(report);
+    if !rejects.is_empty() {
+        console.note(&rejects);
+    }
+    for warning in &report.warnings {
+        console.note(&format!("{} {}", Tone::Caution.paint("warning:", color), visible(warning)));
+    }
+    if let Some(error) = ErrorDocument::of_report(report, &intent.invocation) {
+        console.note(&failure::lines(error.message(), error.hint(), color));
+    }
+    let steps = next::render(&next::steps(intent, report, look), color);
+    if !steps.is_empty() {
+        console.note(&steps);
+    }
+    printed?;
+    Ok(report.exit_code())
+}
+
+fn not_begun(error: &Error, project: Option<&str>, intent: &RunIntent, console: &Console) -> Result<u8> {
+    let invocation = &intent.invocation;
+    let printed = if console.is_json() {
+        console.document(&RunDocument::not_begun(error, project, invocation, intent.run.dry_run))
+    } else {
+        Ok(())
+    };
+    console.note(&failure::render(error, Some(invocation), console.note_color));
+    printed?;
+    Ok(error.kind().policy().exit)
+}

@@ -1,0 +1,136 @@
+//! `dbferry runs`: the runs of a project, newest first, as its targets recorded them.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::failure::ErrorDocument;
+use super::files::Files;
+use super::intent::Invocation;
+use super::output::Console;
+use super::table::{Align, Grid};
+use crate::ledger::RunRecord;
+use crate::{Result, error};
+
+/// Runs for programs.
+#[derive(Debug, Serialize)]
+struct RunsDocument<'a> {
+    project: &'a str,
+    environment: &'a str,
+    status: &'static str,
+    runs: &'a [Listed],
+    error: Option<ErrorDocument>,
+}
+
+/// A run, and the targets that know of it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Listed {
+    run: Uuid,
+    environment: String,
+    status: String,
+    started_at: String,
+    ended_at: Option<String>,
+    holder: String,
+    version: String,
+    targets: Vec<String>,
+}
+
+pub(super) async fn run(invocation: &Invocation, limit: u32, console: &Console) -> Result<u8> {
+    let files = Files::load(invocation)?;
+    let mut records = Vec::new();
+    for (name, sink) in files.open_sinks(&files.streams(&[]), invocation).await? {
+        for record in sink.runs(&files.project.name, limit).await? {
+            records.push((name.clone(), record));
+        }
+    }
+    let runs = merged(records, usize::try_from(limit).unwrap_or(usize::MAX));
+    if console.is_json() {
+        console.document(&RunsDocument {
+            project: &files.project.name,
+            environment: &files.config.environment,
+            status: "done",
+            runs: &runs,
+            error: None,
+        })?;
+    } else if runs.is_empty() {
+        console.result(&format!("no run of project {} yet", files.project.name))?;
+    } else {
+        console.result(&text(&runs, console.result_color))?;
+    }
+    Ok(error::EXIT_DONE)
+}
+
+/// One entry for each run, newest first: a run that writes to two targets is in both ledgers.
+fn merged(records: Vec<(String, RunRecord)>, limit: usize) -> Vec<Listed> {
+    let mut runs: Vec<Listed> = Vec::new();
+    for (target, record) in records {
+        if let Some(known) = runs.iter_mut().find(|known| known.run == record.run) {
+            known.targets.push(target);
+            continue;
+        }
+        runs.push(Listed {
+            run: record.run,
+            environment: record.environment,
+            status: record.status,
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+            holder: record.holder,
+            version: record.version,
+            targets: vec![target],
+        });
+    }
+    runs.sort_by(|a, b| b.started_at.cmp(&a.started_at));
+    runs.truncate(limit);
+    runs
+}
+
+fn text(runs: &[Listed], color: bool) -> String {
+    let heads = ["run", "status", "started", "ended", "environment", "targets", "by", "version"];
+    let mut grid = Grid::new(&heads.map(|head| (head, Align::Left)), color);
+    for run in runs {
+        grid.row([
+            &run.run.to_string(),
+            &run.status,
+            &run.started_at,
+            run.ended_at.as_deref().unwrap_or("–"),
+            &run.environment,
+            &run.targets.join(", "),
+            &run.holder,
+            &run.version,
+        ]);
+    }
+    grid.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_into_two_targets_is_one_run() {
+        let record = |number: u128, started_at: &str| RunRecord {
+            run: Uuid::from_u128(number),
+            project: "p".to_owned(),
+            environment: "e".to_owned(),
+            holder: "process 1 on here".to_owned(),
+            version: "0.1.0".to_owned(),
+            started_at: started_at.to_owned(),
+            ended_at: None,
+            status: "running".to_owned(),
+        };
+        let runs = merged(
+            vec![
+                ("a".to_owned(), record(1, "2024-01-01T00:00:00Z")),
+                ("a".to_owned(), record(2, "2024-01-02T00:00:00Z")),
+                ("b".to_owned(), record(2, "2024-01-02T00:00:00Z")),
+                ("b".to_owned(), record(3, "2023-01-02T00:00:00Z")),
+            ],
+            2,
+        );
+        assert_eq!(runs.len(), 2);
+        assert_eq!(
+            (runs[0].run, runs[0].targets.join(" ")),
+            (Uuid::from_u128(2), "a b".to_owned())
+        );
+        assert_eq!(runs[1].run, Uuid::from_u128(1));
+    }
+}
