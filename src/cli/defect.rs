@@ -5,7 +5,7 @@
 //! goes on from the checkpoint. The panic's own message may quote a value, so that only its
 //! place is told (Invariant 9).
 
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, Location};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::output::write_note;
@@ -16,14 +16,14 @@ pub(super) fn install() {
     static TOLD: AtomicBool = AtomicBool::new(false);
     panic::set_hook(Box::new(|panic| {
         if !TOLD.swap(true, Ordering::SeqCst) {
-            write_note(&message(panic));
+            write_note(&message(panic.location()));
             std::process::exit(error::EXIT_FAILED.into());
         }
     }));
 }
 
-fn message(panic: &PanicHookInfo<'_>) -> String {
-    let place = panic.location().map_or_else(
+fn message(place: Option<&Location<'_>>) -> String {
+    let place = place.map_or_else(
         || "an unknown place".to_owned(),
         |place| format!("{}:{}", place.file(), place.line()),
     );
@@ -32,4 +32,20 @@ fn message(panic: &PanicHookInfo<'_>) -> String {
          hint: please report it with this line; the same command goes on after the last committed batch\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_names_its_place_and_what_is_safe() {
+        let shown = message(Some(Location::caller()));
+        assert!(shown.contains(&format!("at {}:", file!())), "{shown}");
+        assert!(
+            shown.contains("what is committed is safe") && shown.contains("hint: "),
+            "{shown}"
+        );
+        assert!(message(None).contains("an unknown place"));
+    }
 }

@@ -179,3 +179,220 @@ fn nothing_heavy_happens_before_it_is_needed() {
         assert!(best < Duration::from_millis(100), "{arguments:?} took {best:?}");
     }
 }
+
+/// A document as it is pinned: what differs from run to run is left out.
+fn pinned(project: &Project, arguments: &[&str], code: i32) -> String {
+    let ended = project.run(&[arguments, &["--output", "json"]].concat());
+    let mut document = ended.expect(code).json();
+    let folder = project.path("").display().to_string();
+    blank(&mut document, &folder);
+    serde_json::to_string_pretty(&document).expect("JSON")
+}
+
+fn blank(value: &mut serde_json::Value, folder: &str) {
+    const CHANGING: [&str; 7] = ["run", "seconds", "started_at", "ended_at", "holder", "version", "free_bytes"];
+    match value {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object {
+                if CHANGING.contains(&key.as_str()) && !value.is_null() {
+                    *value = "…".into();
+                }
+                blank(value, folder);
+            }
+        }
+        serde_json::Value::Array(array) => array.iter_mut().for_each(|value| blank(value, folder)),
+        serde_json::Value::String(text) => *text = text.replace(folder, ""),
+        _ => {}
+    }
+}
+
+#[test]
+fn documents_of_every_command() {
+    let project = items::into_sqlite(10);
+    project.sqlite("app.db", "update items set doc = '{broken' where id = 'item-00000003'");
+    for (name, arguments, code) in [
+        ("document_check", &["check", "mappings/demo"][..], 0),
+        ("document_plan", &["plan", "mappings/demo"], 0),
+        ("document_run", &["run", "mappings/demo", "--max-rejects", "5"], 4),
+        ("document_stats", &["stats", "mappings/demo"], 0),
+        ("document_stats_keys", &["stats", "mappings/demo", "--show-keys"], 0),
+        ("document_runs", &["runs", "mappings/demo"], 0),
+    ] {
+        insta::assert_snapshot!(name, pinned(&project, arguments, code));
+    }
+}
+
+#[test]
+fn text_of_every_command() {
+    let project = items::into_sqlite(10);
+    project.sqlite("app.db", "update items set doc = '{broken' where id = 'item-00000003'");
+    let mut shown = Vec::new();
+    for arguments in [
+        &["plan", "mappings/demo"][..],
+        &["run", "mappings/demo", "--max-rejects", "5", "--dry-run"],
+        &["run", "mappings/demo", "--max-rejects", "5"],
+        &["stats", "mappings/demo", "--show-keys"],
+        &["plan", "mappings/demo"],
+    ] {
+        let ended = project.run(arguments);
+        shown.push(format!(
+            "$ dbferry {}\n{}\n--- stderr\n{}",
+            arguments.join(" "),
+            ended.stdout,
+            ended.stderr
+        ));
+    }
+    insta::with_settings!({filters => vec![
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}", "RUN"),
+        (r" *\d+\.\d\d s", " TIME"),
+        (r"─+", "───"),
+    ]}, {
+        insta::assert_snapshot!("texts", shown.join("\n"));
+    });
+}
+
+const TABLE: &str = "mappings/demo/migrations/target.sqlite/0001_items.up.sql";
+
+/// A project whose target has no table yet, and a migration that makes it.
+fn without_table() -> Project {
+    let project = items::into_sqlite(10);
+    std::fs::remove_file(project.path("out.db")).expect("the file was there");
+    let config = std::fs::read_to_string(project.path("config/development.toml")).expect("the file");
+    project.write(
+        "config/development.toml",
+        &config.replace(
+            "path = { value = \"out.db\" }",
+            "path = { value = \"out.db\" }\ncreate_database = true",
+        ),
+    );
+    project.write(TABLE, &format!("{};", items::SQLITE_DDL));
+    project.write(&TABLE.replace(".up.", ".down."), "drop table items;");
+    project
+}
+
+#[test]
+fn only_a_run_makes_what_is_missing_and_says_how() {
+    let project = without_table();
+    for arguments in [
+        &["check", "mappings/demo"][..],
+        &["plan", "mappings/demo"],
+        &["run", "mappings/demo", "--dry-run"],
+        &["stats", "mappings/demo"],
+        &["runs", "mappings/demo"],
+    ] {
+        project
+            .run(arguments)
+            .expect(3)
+            .says("dbferry run mappings/demo --apply-schema");
+        assert!(!project.path("out.db").exists(), "{arguments:?} made a file");
+    }
+    project
+        .run(&["run", "mappings/demo"])
+        .expect(3)
+        .says("has no table `items`")
+        .says("dbferry schema apply mappings/demo");
+    project
+        .run(&["run", "mappings/demo", "--apply-schema"])
+        .expect(0)
+        .says("applied migration 1 items");
+    let status = project
+        .run(&["schema", "status", "mappings/demo", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(status["migrations"][0]["state"], "applied");
+    project.run(&["schema", "revert", "mappings/demo"]).expect(2).says("--yes");
+    project.run(&["schema", "revert", "mappings/demo", "--yes"]).expect(0);
+    assert_eq!(
+        project
+            .run(&["schema", "apply", "mappings/demo"])
+            .expect(0)
+            .stdout
+            .lines()
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn somebody_at_a_terminal_is_asked() {
+    let terminal = |project: &Project, answer: &str| {
+        // `script` gives the program a terminal.
+        let mut command = project.command(&[]);
+        let environment: Vec<_> = command
+            .get_envs()
+            .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+            .collect();
+        let binary = command.get_program().to_owned();
+        command = std::process::Command::new("script");
+        command.args(["-qec", &format!("{} run mappings/demo", binary.display()), "/dev/null"]);
+        command.current_dir(project.path("")).env_clear();
+        command.envs(environment.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        command
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("script of Debian's bsdutils");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, answer.as_bytes()).expect("an answer");
+        Ended::of(child.wait_with_output().expect("the run ends"))
+    };
+    let project = without_table();
+    let ended = terminal(&project, "n\n");
+    assert!(ended.stdout.contains("apply them now? [y/N]"), "{}", ended.stdout);
+    ended.expect(3);
+    let ended = terminal(&project, "y\n");
+    ended.expect(0);
+    for text in ["applied migration 1 items", "items: complete, 10 rows", "\u{1b}["] {
+        assert!(ended.stdout.contains(text), "no {text:?} in:\n{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let (project, database) = items::into_postgres(10);
+    database.query(
+        "create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(60); return new; end';
+         create trigger slow before insert on items for each row execute function slow()",
+    );
+    project.write(
+        "mappings/demo/streams.toml",
+        &items::MAPPING.replace("same_name", "triggers = \"on\"\nsame_name"),
+    );
+    let child = project
+        .command(&["run", "mappings/demo", "--restart"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let interrupt = || {
+        let status = std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(status.expect("kill").success());
+    };
+    let began = Instant::now();
+    let sleeping = format!(
+        "select count(*) from pg_stat_activity where datname = '{}' and wait_event = 'PgSleep'",
+        database.name
+    );
+    while database.value(&sleeping) == "0" {
+        assert!(began.elapsed() < Duration::from_secs(20), "the run never began");
+    }
+    interrupt();
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    interrupt();
+    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+    ended
+        .expect(130)
+        .says("finishing the batch in flight; press Ctrl-C again to abort")
+        .says("aborted: the batch in flight is rolled back")
+        .says("dbferry run mappings/demo");
+    assert!(
+        !ended.stderr.contains("--restart"),
+        "what was forgotten is not forgotten twice"
+    );
+    assert_eq!(database.value("select count(*) from items"), "0");
+}

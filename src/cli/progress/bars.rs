@@ -7,7 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::super::figures;
 use super::super::output::visible;
-use super::Moving;
+use super::meter::Rate;
+use super::{Moving, time_left};
 
 /// How often a bar is drawn without news, so that a long commit does not look dead.
 const TICK: Duration = Duration::from_millis(250);
@@ -38,7 +39,7 @@ impl Bars {
         if streams.len() > 1 {
             let bar = self.all.add(self.bar("total"));
             self.total = Some(bar);
-            self.total(streams);
+            self.total(streams, None);
         }
     }
 
@@ -57,17 +58,19 @@ impl Bars {
         }
     }
 
-    pub(super) fn total(&mut self, streams: &[Moving]) {
+    pub(super) fn total(&mut self, streams: &[Moving], rate: Option<Rate>) {
         let Some(bar) = &self.total else { return };
-        let rows = streams.iter().map(|moving| moving.rows).sum();
-        let position = streams
+        let rows: u64 = streams.iter().map(|moving| moving.rows).sum();
+        let position: u64 = streams
             .iter()
             .map(|moving| if moving.ended { moving.rows } else { moving.position() })
             .sum();
         let ended = streams.iter().filter(|moving| moving.ended).count();
         bar.set_length(rows);
         bar.set_position(position);
-        bar.set_message(format!("{}  {ended} of {} streams", share(position, rows), streams.len()));
+        let mut parts = vec![format!("{ended} of {} streams", streams.len())];
+        parts.extend(rate.and_then(|rate| time_left(rows.saturating_sub(position), rate)));
+        bar.set_message(format!("{}  {}", share(position, rows), parts.join(", ")));
     }
 
     pub(super) fn end(&mut self) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use self::bars::Bars;
 use self::lines::Lines;
-use self::meter::Meter;
+use self::meter::{Meter, Rate};
 use super::figures;
 use super::output::{Console, Tone, visible};
 use crate::data::counts::Counts;
@@ -68,10 +68,7 @@ impl Moving {
         if let Some(rate) = self.meter.rate(now) {
             parts.push(format!("{} rows/s", figures::count(rate.rows)));
             parts.push(format!("{}/s", figures::bytes(rate.bytes)));
-            let left = self.rows - self.position();
-            if let Some(seconds) = left.checked_div(rate.rows).filter(|_| left > 0) {
-                parts.push(format!("{} left", figures::duration(Duration::from_secs(seconds))));
-            }
+            parts.extend(time_left(self.rows - self.position(), rate));
         }
         if self.rejects() > 0 {
             parts.push(format!("{} rejected", figures::count(self.rejects())));
@@ -98,6 +95,12 @@ impl Moving {
     }
 }
 
+/// `1m 20s left`, where there is something left and it moves.
+fn time_left(rows: u64, rate: Rate) -> Option<String> {
+    let seconds = rows.checked_div(rate.rows).filter(|_| rows > 0)?;
+    Some(format!("{} left", figures::duration(Duration::from_secs(seconds))))
+}
+
 /// How a run is shown.
 enum View {
     Bars(Bars),
@@ -112,6 +115,8 @@ struct Watch {
     /// What runs, for the first line.
     title: String,
     streams: Vec<Moving>,
+    /// Speed of the whole run.
+    meter: Meter,
     view: View,
 }
 
@@ -129,6 +134,7 @@ impl Progress {
             console: console.clone(),
             title: title.to_owned(),
             streams: Vec::new(),
+            meter: Meter::new(Instant::now()),
             view,
         })))
     }
@@ -157,11 +163,14 @@ impl Watch {
         match event {
             Event::RunStarted { run, streams, dry_run } => self.run_started(&run.to_string(), streams, dry_run, now),
             Event::StreamStarted { stream, rows, resumed } => self.stream_started(&stream, rows, resumed, now),
-            Event::StreamSkipped { stream, counts } => self.stream_skipped(&stream, counts),
-            Event::Progress { stream, rows, bytes } => self.change(&stream, now, |moving| {
-                moving.in_flight += rows;
-                moving.meter.add(now, rows, bytes);
-            }),
+            Event::StreamSkipped { stream, counts } => self.stream_skipped(&stream, counts, now),
+            Event::Progress { stream, rows, bytes } => {
+                self.meter.add(now, rows, bytes);
+                self.change(&stream, now, |moving| {
+                    moving.in_flight += rows;
+                    moving.meter.add(now, rows, bytes);
+                });
+            }
             Event::BatchCommitted { stream, counts, .. } => self.change(&stream, now, |moving| {
                 moving.committed += counts.read;
                 moving.in_flight = moving.in_flight.saturating_sub(counts.read);
@@ -206,6 +215,7 @@ impl Watch {
         self.streams = streams.into_iter().map(|(name, rows)| Moving::new(name, rows, now)).collect();
         if let View::Bars(bars) = &mut self.view {
             bars.begin(&self.streams);
+            self.meter = Meter::new(now);
         }
     }
 
@@ -225,14 +235,14 @@ impl Watch {
         self.change(stream, now, |_| ());
     }
 
-    fn stream_skipped(&mut self, stream: &str, counts: Counts) {
+    fn stream_skipped(&mut self, stream: &str, counts: Counts, now: Instant) {
         if let Some(moving) = self.streams.iter_mut().find(|moving| moving.name == stream) {
             moving.before = moving.rows;
             moving.ended = true;
         }
         let rows = figures::counted(counts.read, "row");
         self.console.note(&format!("{}: already complete, {rows}", visible(stream)));
-        self.total();
+        self.total(now);
     }
 
     /// A stream's figures change; the view follows.
@@ -245,12 +255,12 @@ impl Watch {
                 View::Rejects => {}
             }
         }
-        self.total();
+        self.total(now);
     }
 
-    fn total(&mut self) {
+    fn total(&mut self, now: Instant) {
         if let View::Bars(bars) = &mut self.view {
-            bars.total(&self.streams);
+            bars.total(&self.streams, self.meter.rate(now));
         }
     }
 
@@ -280,7 +290,7 @@ impl Watch {
             bars.end();
         }
         self.console.note(&outcome);
-        self.total();
+        self.total(now);
     }
 
     fn caution(&self, text: &str) {

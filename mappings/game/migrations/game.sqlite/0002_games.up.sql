@@ -3,7 +3,7 @@ create table games (
     name varchar(100) not null,
     game_mode varchar(50) not null,
     max_players int4 not null check (max_players >= 0),
-    current_players int4 default 0 check (current_players >= 0),
+    current_players int4 check (current_players >= 0),
     status varchar(20) default 'waiting'
         check (status in ('waiting', 'starting', 'in_progress', 'finished', 'cancelled')),
     map_name varchar(100),
@@ -29,7 +29,7 @@ create table game_sessions (
     game_id uuid text references games (id) on delete cascade,
     player_id uuid text references players (id) on delete cascade,
     position json text,
-    health numeric text(5,2) default '100' check (cast(health as real) between 0 and 100),
+    health numeric text(5,2) check (cast(health as real) between 0 and 100),
     score int4 default 0,
     status varchar(20) default 'active' check (status in ('active', 'left')),
     joined_at timestamp text,

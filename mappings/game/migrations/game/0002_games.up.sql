@@ -3,7 +3,7 @@ create table games (
     name varchar(100) not null,
     game_mode varchar(50) not null,
     max_players integer not null check (max_players >= 0),
-    current_players integer default 0 check (current_players >= 0),
+    current_players integer check (current_players >= 0),
     status varchar(20) default 'waiting'
         check (status in ('waiting', 'starting', 'in_progress', 'finished', 'cancelled')),
     map_name varchar(100),
@@ -26,7 +26,7 @@ create table game_sessions (
     game_id uuid references games (id) on delete cascade,
     player_id uuid references players (id) on delete cascade,
     position jsonb,
-    health numeric(5,2) default 100 check (health between 0 and 100),
+    health numeric(5,2) check (health between 0 and 100),
     score integer default 0,
     status varchar(20) default 'active' check (status in ('active', 'left')),
     joined_at timestamp,
