@@ -8,6 +8,7 @@
 mod bad_input;
 mod casts;
 mod cli;
+mod docs;
 mod exactly_once;
 mod faults;
 mod files;
