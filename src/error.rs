@@ -95,7 +95,7 @@ impl ErrorKind {
     pub const fn policy(self) -> Policy {
         let (retry, exit, hint) = match self {
             Self::Usage => (Retry::Never, EXIT_USAGE, "see `dbferry --help`"),
-            Self::Config => (Retry::Never, EXIT_USAGE, "see docs/mapping.md, section \"Configuration\""),
+            Self::Config => (Retry::Never, EXIT_USAGE, "see docs/configuration.md"),
             Self::Mapping => (Retry::Never, EXIT_USAGE, "see docs/mapping.md"),
             Self::Unreachable => (
                 Retry::Backoff,

@@ -38,7 +38,7 @@ pub struct Limits {
     #[schemars(example = 100)]
     pub max_rejects: u64,
     /// How many seconds a lost connection is tried again before the run gives up, counted from
-    /// the last batch that was committed: `retry_seconds_max = 600`.
+    /// the first failure after the last batch that was committed: `retry_seconds_max = 600`.
     #[schemars(example = 600)]
     pub retry_seconds_max: u64,
 }

@@ -89,8 +89,6 @@ pub enum Event {
         /// What.
         message: String,
     },
-    /// A stop was asked for; the batch in flight is being finished.
-    Stopping,
 }
 
 /// Where events go. Called from the pipeline's tasks; must not block.

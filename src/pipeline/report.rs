@@ -63,7 +63,7 @@ pub struct StreamReport {
     pub batches: u64,
     /// Seconds spent.
     pub seconds: f64,
-    /// Rows in the source when counted at the end (or start, if the stream is not complete).
+    /// Rows in the source, counted when the run began.
     pub source_rows: Option<u64>,
     /// Rows in the target table at the end.
     pub target_rows: Option<u64>,

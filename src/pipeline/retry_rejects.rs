@@ -168,6 +168,7 @@ async fn commit(
     };
     session.commit(&after, &entry).await?;
     progress.tally.committed(batch.counts, batch.reasons);
+    progress.resolved += resolved;
     progress.checkpoint = Some(after.clone());
     Ok(after)
 }

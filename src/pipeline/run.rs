@@ -133,10 +133,19 @@ impl Run {
     }
 
     async fn count_sources(&self, report: &mut RunReport) -> Result<()> {
+        let mut open = BTreeMap::new();
+        if !self.options.restart {
+            // What begins anew forgets them. The store itself is asked: rejects may have been
+            // resolved by hand.
+            for (name, sink) in &self.plan.sinks {
+                open.insert(name.clone(), sink.reject_counts(&self.plan.project).await?);
+            }
+        }
         for (stream, report) in self.plan.streams.iter().zip(&mut report.streams) {
+            let open = open.get(&stream.sink_connection).into_iter().flatten();
+            report.rejects_open = open.filter(|(name, _)| *name == stream.name).map(|(_, rows)| rows).sum();
             let source = &self.plan.sources[&stream.source_connection];
             report.source_rows = Some(source.count(&stream.origin).await?);
-            report.rejects_open = stream.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.counts.rejected);
         }
         Ok(())
     }
@@ -157,20 +166,17 @@ impl Run {
     async fn move_one(&mut self, index: usize, reports: &mut [StreamReport]) -> Result<()> {
         let began = Instant::now();
         let mut progress = Progress::default();
-        let elsewhere = reports
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index)
-            .map(|(_, report)| report.rejects_open)
-            .sum();
-        let outcome = self.drive(index, elsewhere, &mut progress, &mut reports[index]).await;
+        let before = reports.iter().map(|report| report.rejects_open).sum();
+        let outcome = self.drive(index, before, &mut progress, &reports[index]).await;
         let report = &mut reports[index];
         report.seconds = began.elapsed().as_secs_f64();
         report.set_counts(progress.tally.counts);
         report.batches = progress.tally.batches;
         report.reasons = progress.tally.reasons.report();
+        report.rejects_open = (report.rejects_open + progress.tally.counts.rejected).saturating_sub(progress.resolved);
+        report.target_rows = progress.target_rows;
+        self.warnings.append(&mut progress.warnings);
         if let Some(checkpoint) = &progress.checkpoint {
-            report.rejects_open = checkpoint.counts.rejected;
             report.status = match (checkpoint.complete, progress.tally.batches) {
                 (true, 0) => StreamStatus::AlreadyComplete,
                 (true, _) => StreamStatus::Complete,
@@ -180,7 +186,7 @@ impl Run {
         outcome
     }
 
-    async fn drive(&mut self, index: usize, elsewhere: u64, progress: &mut Progress, report: &mut StreamReport) -> Result<()> {
+    async fn drive(&mut self, index: usize, before: u64, progress: &mut Progress, report: &StreamReport) -> Result<()> {
         let connection = self.plan.streams[index].sink_connection.clone();
         let mut patience = Patience::new(Duration::from_secs(self.plan.limits.retry_seconds_max));
         let mut batches = 0;
@@ -192,7 +198,7 @@ impl Run {
                 None => self.acquire(&connection, Duration::from_secs(30)).await,
             };
             let outcome = match &mut session {
-                Ok(session) => self.attempt(index, elsewhere, session.as_mut(), progress, report).await,
+                Ok(session) => self.attempt(index, before, session.as_mut(), progress, report).await,
                 Err(_) => Ok(()),
             };
             let error = match (session, outcome) {
@@ -250,10 +256,10 @@ impl Run {
     async fn attempt(
         &mut self,
         index: usize,
-        elsewhere: u64,
+        rejects_before: u64,
         session: &mut dyn Session,
         progress: &mut Progress,
-        report: &mut StreamReport,
+        report: &StreamReport,
     ) -> Result<()> {
         let stream = &self.plan.streams[index];
         let sink = &self.plan.sinks[&stream.sink_connection];
@@ -265,7 +271,8 @@ impl Run {
             moment: &self.moments[&stream.source_connection],
             limits: &self.plan.limits,
             restart: self.options.restart,
-            rejects_elsewhere: elsewhere,
+            source_rows: report.source_rows,
+            rejects_before,
             events: &self.events,
             shutdown: &self.shutdown,
         };
@@ -281,13 +288,9 @@ impl Run {
         }
         let checkpoint = worker::move_stream(&job, session, progress).await?;
         if progress.tally.batches == 0 {
-            return Ok(());
+            return validate::complete_before(&job, session, &checkpoint, progress).await;
         }
         session.finish_stream().await?;
-        report.target_rows = Some(session.count().await?);
-        if let Some(warning) = validate::stream(stream, &checkpoint, report)? {
-            self.warnings.push(warning);
-        }
         (self.events)(Event::StreamFinished {
             stream: stream.name.clone(),
             counts: checkpoint.counts,

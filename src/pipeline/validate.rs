@@ -1,30 +1,37 @@
-//! Validation at the end of a stream. (Each batch is validated before it commits, by the worker
-//! and by the sink.)
+//! Validation of a whole stream. (Each batch is validated before it commits, by the worker and by
+//! the sink.)
 
-use super::plan::PlannedStream;
-use super::report::StreamReport;
+use super::worker::{Job, Progress};
 use crate::ledger::Checkpoint;
+use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
-/// At the end of a stream: the source's own count against what the ledger accounts for, and the
-/// target's own count against what was inserted. Returns a warning where figures differ for a
-/// reason that is known.
-pub(super) fn stream(stream: &PlannedStream, checkpoint: &Checkpoint, report: &StreamReport) -> Result<Option<String>> {
-    let (Some(source), Some(target)) = (report.source_rows, report.target_rows) else {
-        return Ok(None);
-    };
+/// Before the batch that completes a stream commits: the source's own count against what the
+/// ledger accounts for, and the target's own count, as the open transaction sees it, against what
+/// was inserted. A stream that does not add up is never marked complete.
+///
+/// # Errors
+/// [`ErrorKind::Validation`] where figures disagree.
+pub(super) async fn completion(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    checkpoint: &Checkpoint,
+    progress: &mut Progress,
+) -> Result<()> {
+    let target = session.count().await?;
+    let stream = job.stream;
     let counts = checkpoint.counts;
     let disagree = |what: String| Err(Error::new(ErrorKind::Validation, format!("stream `{}`: {what}", stream.name)));
-    if source != counts.read {
+    progress.warnings.clear();
+    if let Some(source) = job.source_rows.filter(|rows| *rows != counts.read) {
         if checkpoint.one_moment {
             return disagree(format!("the source holds {source} rows, but {} were read", counts.read));
         }
-        return Ok(Some(format!(
+        progress.warnings.push(format!(
             "stream `{}`: the source holds {source} rows now, {} were read over several moments; `run --restart` reads it in one",
             stream.name, counts.read
-        )));
+        ));
     }
-    let arrived = counts.inserted + counts.updated + counts.skipped;
     let exact = checkpoint.target_was_empty && stream.only_writer;
     if exact && target != counts.inserted {
         return disagree(format!(
@@ -32,8 +39,34 @@ pub(super) fn stream(stream: &PlannedStream, checkpoint: &Checkpoint, report: &S
             counts.inserted
         ));
     }
-    if target < arrived && stream.write.keys_distinct {
-        return disagree(format!("{arrived} rows arrived, but the table holds {target}"));
+    if let Some(missing) = missing(job, checkpoint, target) {
+        return disagree(missing);
     }
-    Ok(None)
+    progress.target_rows = Some(target);
+    Ok(())
+}
+
+/// A stream that an earlier run completed: rows that are gone since are told, but are no error,
+/// for the target's application may have deleted them.
+pub(super) async fn complete_before(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    checkpoint: &Checkpoint,
+    progress: &mut Progress,
+) -> Result<()> {
+    let target = session.count().await?;
+    if let Some(missing) = missing(job, checkpoint, target) {
+        progress.warnings = vec![format!(
+            "stream `{}` is complete since an earlier run, but {missing} now; `run --only {} --restart` moves it again",
+            job.stream.name, job.stream.name
+        )];
+    }
+    progress.target_rows = Some(target);
+    Ok(())
+}
+
+fn missing(job: &Job<'_>, checkpoint: &Checkpoint, target: u64) -> Option<String> {
+    let counts = checkpoint.counts;
+    let arrived = counts.inserted + counts.updated + counts.skipped;
+    (target < arrived && job.stream.write.keys_distinct).then(|| format!("{arrived} rows arrived, and the table holds {target}"))
 }

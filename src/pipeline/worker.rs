@@ -11,7 +11,7 @@ use super::feed::{Feed, Portion};
 use super::plan::PlannedStream;
 use super::shutdown::{self, Shutdown};
 use super::tally::{BatchTally, Reasons, StreamTally};
-use super::{claim, isolate, resume};
+use super::{claim, isolate, resume, validate};
 use crate::config::limits::Limits;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
@@ -39,8 +39,10 @@ pub struct Job<'a> {
     pub limits: &'a Limits,
     /// Forget what earlier runs did.
     pub restart: bool,
-    /// Rejects that the other streams of the project have, for `max_rejects`.
-    pub rejects_elsewhere: u64,
+    /// Rows in the source, counted when the run began.
+    pub source_rows: Option<u64>,
+    /// Open rejects of the project when the stream was begun, for `max_rejects`.
+    pub rejects_before: u64,
     /// Where events go.
     pub events: &'a Events,
     /// Stop after the batch in flight.
@@ -57,6 +59,12 @@ pub struct Progress {
     pub(super) in_doubt: Option<(i64, Counts, Reasons)>,
     /// The checkpoint as last seen committed.
     pub checkpoint: Option<Checkpoint>,
+    /// Rejects of earlier runs that this run resolved.
+    pub resolved: u64,
+    /// Rows in the target table when the stream was completed.
+    pub target_rows: Option<u64>,
+    /// What the operator should know of the finished stream.
+    pub warnings: Vec<String>,
 }
 
 /// Moves a stream until nothing is left; returns its checkpoint.
@@ -70,7 +78,7 @@ pub async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mu
     if checkpoint.complete {
         return Ok(checkpoint);
     }
-    check_rejects(job, &checkpoint)?;
+    check_rejects(job, progress)?;
     let mut feed = Feed::open(job.source, job.stream, checkpoint.position.clone(), None, job.limits).await?;
     let mut next = feed.next().await?;
     while !checkpoint.complete {
@@ -85,7 +93,7 @@ pub async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mu
         // What was read before the source failed is still committed.
         let complete = matches!(ahead, Ok(None));
         checkpoint = commit(job, session, checkpoint, batch, complete, progress).await?;
-        check_rejects(job, &checkpoint)?;
+        check_rejects(job, progress)?;
         next = ahead?;
     }
     Ok(checkpoint)
@@ -138,8 +146,8 @@ fn is_full(job: &Job<'_>, batch: &BatchTally) -> bool {
 }
 
 /// More rejects than allowed end the run in order. What is committed stays.
-fn check_rejects(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
-    let rejects = job.rejects_elsewhere + checkpoint.counts.rejected;
+fn check_rejects(job: &Job<'_>, progress: &Progress) -> Result<()> {
+    let rejects = job.rejects_before + progress.tally.counts.rejected;
     if rejects <= job.limits.max_rejects {
         return Ok(());
     }
@@ -281,6 +289,9 @@ pub(super) async fn commit(
         seconds: batch.began.elapsed().as_secs_f64(),
         retry: false,
     };
+    if complete && let Err(error) = validate::completion(job, session, &after, progress).await {
+        return Err(give_up(session, error).await);
+    }
     progress.in_doubt = Some((after.sequence, batch.counts, batch.reasons));
     session.commit(&after, &entry).await?;
     if let Some((_, counts, reasons)) = progress.in_doubt.take() {

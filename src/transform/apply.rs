@@ -185,7 +185,7 @@ fn of_other_classes<'a>(source: &SourceBatch, classes: &[KeyClass]) -> BTreeMap<
 }
 
 /// Rows that break a rule. NULL breaks none.
-fn broken<'a>(name: &str, rule: &Expression, rows: &RecordBatch) -> Result<BTreeMap<u32, Wrong<'a>>> {
+fn broken<'a>(name: &'a str, rule: &Expression, rows: &RecordBatch) -> Result<BTreeMap<u32, Wrong<'a>>> {
     let (values, failures) = evaluate(rule, rows)?;
     let values = booleans(&values)?;
     let mut wrong = BTreeMap::new();
@@ -197,7 +197,7 @@ fn broken<'a>(name: &str, rule: &Expression, rows: &RecordBatch) -> Result<BTree
                 wrong.insert(
                     row,
                     Wrong {
-                        column: None,
+                        column: Some(name),
                         reason,
                         detail,
                     },
@@ -206,7 +206,7 @@ fn broken<'a>(name: &str, rule: &Expression, rows: &RecordBatch) -> Result<BTree
         }
     }
     for (row, failure) in failures {
-        wrong.insert(row, Wrong::failed(&format!("rule `{name}`"), None, failure));
+        wrong.insert(row, Wrong::failed(&format!("rule `{name}`"), Some(name), failure));
     }
     Ok(wrong)
 }

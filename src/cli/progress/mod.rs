@@ -195,8 +195,6 @@ impl Watch {
                 let stream = stream.map(|stream| format!("{}: ", visible(&stream))).unwrap_or_default();
                 self.caution(&format!("{stream}{}", visible(&message)));
             }
-            // Whoever asked for the stop has told so.
-            Event::Stopping => {}
         }
     }
 

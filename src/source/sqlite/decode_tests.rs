@@ -3,6 +3,7 @@
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
+use crate::data::reject::Reason;
 
 /// What `value` becomes when it is read as `ty`, in Arrow's own display text.
 fn read(ty: &str, value: ValueRef<'_>) -> Result<String, Reason> {

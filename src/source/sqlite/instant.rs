@@ -12,7 +12,7 @@
 
 use arrow::datatypes::IntervalMonthDayNano;
 
-use super::decode::Problem;
+use super::problem::Problem;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;

@@ -26,14 +26,19 @@ mod declared;
 mod decode;
 mod failure;
 mod instant;
+mod meaning;
 mod moment;
 mod number;
 mod open;
+mod origin;
 mod portion;
+mod pragma;
+mod problem;
 mod read;
 mod statement;
+mod value;
 
-pub(super) use catalog::{Empty, Meaning, Meanings, TableMeaning};
+pub(super) use meaning::{Empty, Meaning, Meanings, TableMeaning};
 use read::Reading;
 
 /// An SQLite file, opened read-only.

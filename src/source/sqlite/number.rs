@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::decode::Problem;
+use super::problem::Problem;
 
 /// Largest distance between the point and any digit that is written out (Postgres' own limit for
 /// `numeric` is of this size), so that `1e999999999` does not become a gigabyte.

@@ -11,8 +11,9 @@ use rusqlite::types::ValueRef;
 use serde_json::{Map, Number, Value, json};
 
 use super::catalog::Shape;
-use super::decode::{ColumnReader, Fault};
+use super::decode::ColumnReader;
 use super::failure::reading;
+use super::problem::Fault;
 use super::statement::Selection;
 use crate::data::batch::SourceBatch;
 use crate::data::position::{Key, KeyBuffer, KeyRef, KeyValue, Position};

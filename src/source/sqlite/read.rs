@@ -6,8 +6,9 @@ use std::os::raw::c_int;
 use rusqlite::{Connection, Rows, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use super::catalog::{self, Meanings, Shape};
+use super::catalog::{self, Shape};
 use super::failure::reading;
+use super::meaning::Meanings;
 use super::portion::Portion;
 use super::statement::{self, Selection};
 use crate::data::batch::SourceBatch;
