@@ -20,10 +20,12 @@ use datafusion_sql::sqlparser::ast;
 use crate::data::finding::{Finding, Located};
 use crate::data::reject::Reason;
 use crate::data::table::Table;
+use crate::transform::functions;
 
 mod alone;
 mod arithmetic;
 mod blame;
+mod dialect;
 mod exact;
 mod names;
 mod plan;
@@ -60,6 +62,10 @@ impl<'a> Parsed<'a> {
     }
 
     fn with_parameters(sql: &'a Located<String>, source: &Table, parameters: bool) -> Result<Self, Vec<Finding>> {
+        deep(|| Self::read_here(sql, source, parameters))
+    }
+
+    fn read_here(sql: &'a Located<String>, source: &Table, parameters: bool) -> Result<Self, Vec<Finding>> {
         let (text, mut tree) = Text::parse(sql).map_err(|finding| vec![finding])?;
         let spelling = tree.to_string();
         let names = names::check(&text, &mut tree, source, parameters)?;
@@ -88,7 +94,7 @@ impl<'a> Parsed<'a> {
         bare(&self.tree)
     }
 
-    /// The column of `uuid_v5('a constant', column)`.
+    /// The column of `uuid_v5('a constant', column)` or `uuid_v5('a constant', column::text)`.
     pub(super) fn uuid_of(&self) -> Option<&str> {
         let ast::Expr::Function(function) = without_brackets(&self.tree) else {
             return None;
@@ -100,7 +106,9 @@ impl<'a> Parsed<'a> {
             [
                 ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(namespace)),
                 ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(name)),
-            ] if rewrite::name_of(function)? == "uuid_v5" && matches!(namespace, ast::Expr::Value(_)) => bare(name),
+            ] if rewrite::name_of(function)? == "uuid_v5" && matches!(namespace, ast::Expr::Value(_)) => {
+                bare(name).or_else(|| bare(rewrite::cast_to_text(name, &self.casts)?))
+            }
             _ => None,
         }
     }
@@ -116,6 +124,10 @@ impl<'a> Parsed<'a> {
     /// # Errors
     /// The finding, with the caret on the smallest part that does not fit.
     pub(super) fn compile(&self, schema: &Schema) -> Result<Expression, Finding> {
+        deep(|| self.compile_here(schema))
+    }
+
+    fn compile_here(&self, schema: &Schema) -> Result<Expression, Finding> {
         if self.bare().is_none() {
             alone::check(&self.text, &self.tree, schema)?;
         }
@@ -146,6 +158,25 @@ impl<'a> Parsed<'a> {
 
     fn defect(&self, why: &str) -> Finding {
         self.finding("mapping::wrong_operands", format!("this cannot be compiled: {why}"))
+    }
+}
+
+/// Parser and planner recurse as deep as an expression is nested, with frames of many kilobytes:
+/// they get a stack that holds the deepest that is allowed, wherever they are called from.
+fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK_BYTES: usize = 64 << 20;
+    let mut work = Some(work);
+    let done = std::thread::scope(|scope| {
+        let waiting = &mut work;
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, move || waiting.take().map(|work| work())).ok()?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    // Without a thread the stack at hand has to do; it does for what people write.
+    match (done, work) {
+        (Some(done), _) => done,
+        (None, Some(work)) => work(),
+        (None, None) => unreachable!("work that was taken has been done"),
     }
 }
 
@@ -257,6 +288,12 @@ fn failure(error: &DataFusionError) -> Failure {
         return Failure {
             reason: refused.reason,
             detail: refused.detail.clone(),
+        };
+    }
+    if let Some(said) = functions::said(error) {
+        return Failure {
+            reason: Reason::Expression,
+            detail: said.to_owned(),
         };
     }
     let detail = match root {

@@ -145,7 +145,7 @@ fn all_mistakes_of_a_stream_are_told_at_once() {
             r#"plan::not_readable: "'''text'''": `fixed` is integer in the source and cannot be read as another type (cast it in an expression: fixed::text)"#,
             r#"mapping::not_boolean: "level": `where` is not a condition (such as "score >= 0")"#,
             r#"mapping::not_boolean: "name": rule `rich` is not a condition (such as "score >= 0")"#,
-            r#"mapping::wrong_operands: "created + 1": `+` does not work between timestamptz and bigint (no help)"#,
+            r#"mapping::wrong_operands: "created + 1": `+` does not work between timestamptz and bigint (cast one of them, as in id::text)"#,
         ]
     );
 }

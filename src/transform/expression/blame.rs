@@ -81,18 +81,23 @@ impl Search<'_> {
                 }
                 let name = rewrite::name_of(function).unwrap_or_else(|| function.name.to_string());
                 error(format!("`{name}` does not take ({types})"))
+                    .help("cast what you give it, as in lower(id::text); see docs/mapping.md, section \"Functions\"")
             }
             Expr::BinaryOp {
                 op: BinaryOperator::Arrow | BinaryOperator::LongArrow,
                 ..
             } => error("members of documents are taken by functions".to_owned())
                 .help("json_get(settings, 'mode') gives the member as json, json_get_text its text"),
-            Expr::BinaryOp { left, op, right } => error(format!(
-                "`{}` does not work between {} and {}",
-                op.to_string().to_lowercase(),
-                self.type_of(left),
-                self.type_of(right)
-            )),
+            Expr::BinaryOp { left, op, right } => {
+                let (left, right) = (self.type_of(left), self.type_of(right));
+                let word = op.to_string().to_lowercase();
+                let finding = error(format!("`{word}` does not work between {left} and {right}"));
+                if [&left, &right].iter().any(|ty| *ty == "boolean") {
+                    finding.help("a boolean is a condition by itself: verified, not verified")
+                } else {
+                    finding.help("cast one of them, as in id::text")
+                }
+            }
             Expr::UnaryOp { op, expr } => {
                 let word = match op {
                     UnaryOperator::Not => "not".to_owned(),

@@ -77,6 +77,11 @@ impl ExactCast {
         })
     }
 
+    /// Whether it spells every value as text without limit.
+    pub(super) fn is_to_text(&self) -> bool {
+        self.goal == Goal::Column(ColumnType::TEXT) && !self.lenient
+    }
+
     const fn via(&self) -> &ColumnType {
         match &self.goal {
             Goal::Column(ty) | Goal::Engine(ty, _) => ty,

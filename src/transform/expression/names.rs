@@ -17,7 +17,7 @@ use crate::data::finding::{Finding, nearest};
 use crate::data::table::Table;
 
 /// Deepest nesting of one expression (Invariant 7).
-const DEPTH_MAX: usize = 100;
+const DEPTH_MAX: usize = 64;
 
 /// A tree whose names all mean something, its casts replaced by calls of `casts`.
 pub(super) struct Names {
@@ -116,7 +116,9 @@ impl VisitorMut for Checker<'_> {
             *expr = function;
             return ControlFlow::Continue(());
         }
-        if let Err(finding) = rewrite::cast(self.text, expr, &mut self.names.casts) {
+        let rewritten =
+            rewrite::without_exponent(self.text, expr).and_then(|()| rewrite::cast(self.text, expr, &mut self.names.casts));
+        if let Err(finding) = rewritten {
             self.findings.push(finding);
         }
         ControlFlow::Continue(())

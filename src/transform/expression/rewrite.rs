@@ -1,11 +1,12 @@
 //! Forms that are functions to us: casts, and what SQL spells with words.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
 use datafusion_sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Spanned, Value,
+    Spanned, Value, ValueWithSpan,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 
@@ -14,12 +15,31 @@ use super::syntax::Text;
 use crate::data::column::ColumnType;
 use crate::data::finding::Finding;
 
+/// Most digits that a decimal keeps.
+const DIGITS_MAX: usize = 38;
+
 /// Names that casts have within the tree. No user can write them: the blank keeps them apart.
 const CAST: &str = "cast ";
 
 /// Number of the cast that a function call stands for.
 pub(super) fn cast_number(function: &Function) -> Option<usize> {
     name_of(function)?.strip_prefix(CAST)?.parse().ok()
+}
+
+/// What is cast to text without limit, if that is what the part does.
+pub(super) fn cast_to_text<'a>(expr: &'a Expr, casts: &[Arc<ScalarUDF>]) -> Option<&'a Expr> {
+    let Expr::Function(function) = expr else { return None };
+    let cast = casts.get(cast_number(function)?)?.inner();
+    if !(cast.as_ref() as &dyn Any).downcast_ref::<ExactCast>()?.is_to_text() {
+        return None;
+    }
+    match &function.args {
+        FunctionArguments::List(list) => match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))] => Some(operand),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The name of a function as the engine looks it up.
@@ -98,6 +118,55 @@ fn column_type(written: &DataType) -> Option<ColumnType> {
         "string" => Some(ColumnType::TEXT),
         _ => None,
     })
+}
+
+/// A number with an exponent as its plain digits: `1.5e3` is 1500.
+///
+/// # Errors
+/// The finding, where it has more digits than any type.
+pub(super) fn without_exponent(text: &Text<'_>, expr: &mut Expr) -> Result<(), Finding> {
+    let Expr::Value(ValueWithSpan {
+        value: Value::Number(digits, _),
+        span,
+    }) = expr
+    else {
+        return Ok(());
+    };
+    if !digits.contains(['e', 'E']) {
+        return Ok(());
+    }
+    match plain(digits) {
+        Some(plain) => {
+            *digits = plain;
+            Ok(())
+        }
+        None => Err(text
+            .finding(
+                "mapping::number",
+                &text.bytes(*span),
+                "this number has more digits than any type",
+            )
+            .label(format!("more than {DIGITS_MAX} digits"))),
+    }
+}
+
+fn plain(number: &str) -> Option<String> {
+    let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok().filter(|exponent| (-1_000..=1_000).contains(exponent))?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).ok()? + exponent;
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    let length = i32::try_from(digits.len()).ok()?;
+    let plain = if point <= 0 {
+        format!("0.{}{digits}", zeros(-point))
+    } else if point >= length {
+        format!("{digits}{}", zeros(point - length))
+    } else {
+        let (whole, fraction) = digits.split_at(usize::try_from(point).ok()?);
+        format!("{whole}.{fraction}")
+    };
+    (plain.len() <= DIGITS_MAX + 2).then_some(plain)
 }
 
 fn call(name: String, arguments: Vec<Expr>) -> Expr {

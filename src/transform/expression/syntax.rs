@@ -3,14 +3,19 @@
 use std::ops::Range;
 
 use datafusion_sql::sqlparser::ast::Expr;
-use datafusion_sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::MappingDialect;
 use crate::data::finding::{Finding, Located};
 
 /// Most tokens of one expression (Invariant 7).
 const TOKENS_MAX: usize = 4_000;
+
+/// Deepest nesting of brackets, `case` and signs. The parser tries several readings of what it
+/// gives up at its own limit, at every level anew.
+const NESTING_MAX: usize = 32;
 
 /// An expression's text, cut into tokens.
 pub(super) struct Text<'a> {
@@ -32,7 +37,7 @@ impl<'a> Text<'a> {
             lines: lines.collect(),
             tokens: Vec::new(),
         };
-        let dialect = PostgreSqlDialect {};
+        let dialect = MappingDialect;
         let tokens = match Tokenizer::new(&dialect, &sql.value).tokenize_with_location() {
             Ok(tokens) => tokens,
             Err(error) => {
@@ -45,11 +50,14 @@ impl<'a> Text<'a> {
             .into_iter()
             .filter(|token| !matches!(token.token, Token::Whitespace(_)))
             .collect();
+        if meant.len() > TOKENS_MAX {
+            return Err(text.too_large());
+        }
         text.tokens = meant
             .iter()
             .map(|token| (token.token.clone(), text.bytes(token.span)))
             .collect();
-        if text.tokens.len() > TOKENS_MAX {
+        if nesting(&text.tokens) > NESTING_MAX {
             return Err(text.too_large());
         }
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(meant);
@@ -109,6 +117,9 @@ impl<'a> Text<'a> {
         let line = usize::try_from(location.line).unwrap_or(1).max(1) - 1;
         let column = usize::try_from(location.column).unwrap_or(1).max(1) - 1;
         let start = self.lines.get(line).copied().unwrap_or(text.len());
+        if text.is_ascii() {
+            return (start + column).min(text.len());
+        }
         text[start..]
             .char_indices()
             .nth(column)
@@ -167,6 +178,33 @@ impl<'a> Text<'a> {
         let found = self.tokens.iter().rev().find(|(_, at)| at.end <= start);
         found.map_or(0..start, |(_, at)| at.clone())
     }
+}
+
+/// How deep the parser will have to recurse.
+fn nesting(tokens: &[(Token, Range<usize>)]) -> usize {
+    let (mut open, mut signs, mut deepest) = (Vec::new(), 0, 0);
+    let mut depth = 0;
+    for (token, _) in tokens {
+        let keyword = match token {
+            Token::Word(word) if word.quote_style.is_none() => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        match (token, keyword) {
+            (Token::Minus | Token::Plus | Token::Tilde, _) | (_, Keyword::NOT) => signs += 1,
+            (Token::LParen | Token::LBracket, _) | (_, Keyword::CASE) => {
+                open.push(signs + 1);
+                depth += signs + 1;
+                signs = 0;
+            }
+            (Token::RParen | Token::RBracket, _) | (_, Keyword::END) => {
+                depth -= open.pop().unwrap_or(0);
+                signs = 0;
+            }
+            _ => signs = 0,
+        }
+        deepest = deepest.max(depth + signs);
+    }
+    deepest
 }
 
 /// `1, Column: 5`

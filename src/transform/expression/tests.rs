@@ -110,3 +110,33 @@ fn mistakes_and_where_the_caret_stands() {
         assert_eq!(mistakes(sql).join("; "), *expected, "{sql}");
     }
 }
+
+#[test]
+fn what_is_beyond_all_measure_is_refused_at_once() {
+    for (open, close) in [
+        ("(", ")"),
+        ("lower(", ")"),
+        ("cast(", " as int)"),
+        ("case when verified then ", " end"),
+        ("not ", ""),
+        ("- ", ""),
+        ("(id + coalesce((- -", "), 1))"),
+    ] {
+        for depth in [33, 60, 500] {
+            let found = mistakes(&format!("{} 1 {}", open.repeat(depth), close.repeat(depth)));
+            assert!(found[0].starts_with("mapping::too_large"), "{open} {depth}: {found:?}");
+        }
+        let found = mistakes(&format!("{} 1 {}", open.repeat(5), close.repeat(5)));
+        assert!(
+            !found.iter().any(|found| found.starts_with("mapping::too_large")),
+            "{open}: {found:?}"
+        );
+    }
+    for terms in [150, 50_000] {
+        assert!(
+            mistakes(&vec!["id"; terms].join(" + "))[0].starts_with("mapping::too_large"),
+            "{terms}"
+        );
+    }
+    compiled(&vec!["small"; 50].join(" + "));
+}

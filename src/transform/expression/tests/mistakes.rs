@@ -110,15 +110,15 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "coalesce(1, lower(name + 1))",
-        r#"mapping::wrong_operands: "name + 1": `+` does not work between text and bigint (no help)"#,
+        r#"mapping::wrong_operands: "name + 1": `+` does not work between text and bigint (cast one of them, as in id::text)"#,
     ),
     (
         "verified + 1",
-        r#"mapping::wrong_operands: "verified + 1": `+` does not work between boolean and bigint (no help)"#,
+        r#"mapping::wrong_operands: "verified + 1": `+` does not work between boolean and bigint (a boolean is a condition by itself: verified, not verified)"#,
     ),
     (
         "lower(verified and name)",
-        r#"mapping::wrong_operands: "verified and name": `and` does not work between boolean and text (no help)"#,
+        r#"mapping::wrong_operands: "verified and name": `and` does not work between boolean and text (a boolean is a condition by itself: verified, not verified)"#,
     ),
     (
         "not name",
@@ -150,7 +150,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "substr(1)",
-        r#"mapping::wrong_operands: "1": `substr` does not take (bigint, bigint) (no help)"#,
+        r#"mapping::wrong_operands: "1": `substr` does not take (bigint, bigint) (cast what you give it, as in lower(id::text); see docs/mapping.md, section "Functions")"#,
     ),
     (
         "\"text\" || name",
@@ -163,5 +163,17 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     (
         "nope(alsonope)",
         r#"mapping::unknown_function: "nope": there is no function `nope` (see docs/mapping.md, section "Functions"); mapping::unknown_column: "alsonope": the source users has no column `alsonope` (there are `id`, `small`, `name`, `Mixed`, `xp`, `rating`, `verified`, `created`, `born`, `settings`, `exact` and `user`)"#,
+    ),
+    (
+        "xp > 1.5e400",
+        r#"mapping::number: "1.5e400": this number has more digits than any type (no help)"#,
+    ),
+    (
+        "verified = 1",
+        r#"mapping::wrong_operands: "verified = 1": `=` does not work between boolean and bigint (a boolean is a condition by itself: verified, not verified)"#,
+    ),
+    (
+        "lower(id)",
+        r#"mapping::wrong_operands: "lower(id)": `lower` does not take (bigint) (cast what you give it, as in lower(id::text); see docs/mapping.md, section "Functions")"#,
     ),
 ];

@@ -20,6 +20,14 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("'it''s'", "text: it's | it's | it's"),
     ("null", "null: null | null | null"),
     ("true", "boolean: true | true | true"),
+    ("1e3", "bigint: 1000 | 1000 | 1000"),
+    ("1.25E1", "numeric(3,1): 12.5 | 12.5 | 12.5"),
+    ("1e-3", "numeric(3,3): 0.001 | 0.001 | 0.001"),
+    ("xp > 1e3", "boolean: false | false | null"),
+    (
+        "- 9223372036854775808",
+        "bigint: -9223372036854775808 | -9223372036854775808 | -9223372036854775808",
+    ),
     // Text.
     ("lower(name)", "text: ann |  | null"),
     ("UPPER(name) || '!'", "text: ANN! | ! | null"),
@@ -91,7 +99,31 @@ pub(super) const VALUES: &[(&str, &str)] = &[
         "text: 00000000-0000-0000-0000-00000000000a | 00000000-0000-0000-0000-00000000000a | 00000000-0000-0000-0000-00000000000a",
     ),
     ("date '2024-02-29'", "date: 2024-02-29 | 2024-02-29 | 2024-02-29"),
+    (
+        "created::date",
+        "date: !inexact: the timestamptz value has no exact form in date",
+    ),
+    ("date_trunc('day', created)::date", "date: 2024-02-29 | 1970-01-01 | null"),
+    (
+        "round(100.0 * xp / 3, 2)::numeric(5,2)",
+        "numeric(5,2): 16.67 | 100.00 | null",
+    ),
+    ("coalesce(rating, 1200)", "numeric(22,2): 1200.50 | -0.01 | 1200.00"),
+    ("coalesce(settings, '{}')", "text: {\"a\":1} | [] | {}"),
+    (
+        "created > to_timestamp('2024-01-01T00:00:00Z')",
+        "boolean: true | false | null",
+    ),
+    ("xp / 0", "double precision: inf | inf | null"),
     // What fails for some row.
+    ("json_get(name, 'a')", "json: !expression: not valid JSON"),
+    (
+        "uuid_v5('users', nullif_empty(name))",
+        "uuid: f9ab8a7c174e5d45a330fabe1bb00957 | null | null",
+    ),
+    ("coalesce(json_get_text(settings, 'a')::int, 0)", "bigint: 1 | 0 | 0"),
+    ("name = 5", "boolean: !unreadable: the text value is not a valid bigint"),
+    ("rating / 0", "numeric(11,6): !expression: division by zero"),
     ("id + 1", "bigint: !expression: a number beyond the range of its type"),
     ("id * 2", "bigint: !expression: a number beyond the range of its type"),
     ("-small", "integer: !expression: a number beyond the range of its type"),
