@@ -11,8 +11,8 @@
 #   RUNS=3        measurements of each
 #   WITH=…        which to measure (default: "dbferry copy pgloader"; copy needs dbferry)
 #   DBFERRY=…     the program to measure (default: built with --release)
-#   BARE=1        also dbferry with DBFERRY_BENCH_BARE=1 in its environment: without checkpoints
-#                 and validation, if the program was built so that it can do without
+#   BARE=1        also a dbferry built with `--features bench-bare`, which keeps no checkpoints and
+#                 validates nothing: what both cost
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
@@ -44,6 +44,12 @@ eval "$variables"
 server=${DBFERRY_TEST_POSTGRES_URL%/*}
 psql=$(scripts/services.sh pg-bin)/psql
 
+bare=$scratch/dbferry-bare
+if [ "${BARE:-}" = 1 ]; then
+    say "building dbferry without checkpoints and validation (release)"
+    cargo build --release --locked --features bench-bare >&2
+    cp "${CARGO_TARGET_DIR:-$repository/target}/release/dbferry" "$bare"
+fi
 if [ -z "${DBFERRY:-}" ]; then
     say "building dbferry (release)"
     cargo build --release --locked >&2
@@ -103,7 +109,7 @@ measure_dbferry() {
     check_counts dbferry_bench "$1"
 }
 
-measure_bare() { DBFERRY_BENCH_BARE=1 measure_dbferry "$1"; }
+measure_bare() { DBFERRY=$bare measure_dbferry "$1"; }
 
 measure_copy() {
     if [ ! -f "$scratch/users_$1.copy" ]; then

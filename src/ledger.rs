@@ -9,6 +9,10 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 
+/// No checkpoints and no validation, to measure what they cost: only in a program built for the
+/// benchmark.
+pub(crate) const BARE: bool = cfg!(feature = "bench-bare");
+
 /// Version of the persisted forms.
 pub const FORM: i32 = 1;
 

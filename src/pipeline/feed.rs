@@ -65,7 +65,11 @@ impl Feed {
                     if accounted as u64 + target.filtered != source.rows.num_rows() as u64 {
                         return Err(Error::new(ErrorKind::Internal, "the transform lost count of its rows"));
                     }
-                    let digest = Digest::of(&target.rows);
+                    let digest = if crate::ledger::BARE {
+                        Digest::default()
+                    } else {
+                        Digest::of(&target.rows)
+                    };
                     Ok(Portion { source, target, digest })
                 });
                 let failed = portion.is_err();

@@ -289,7 +289,10 @@ pub(super) async fn commit(
         seconds: batch.began.elapsed().as_secs_f64(),
         retry: false,
     };
-    if complete && let Err(error) = validate::completion(job, session, &after, progress).await {
+    if complete
+        && !crate::ledger::BARE
+        && let Err(error) = validate::completion(job, session, &after, progress).await
+    {
         return Err(give_up(session, error).await);
     }
     progress.in_doubt = Some((after.sequence, batch.counts, batch.reasons));
