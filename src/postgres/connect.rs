@@ -50,8 +50,9 @@ const PARAMETERS: [&str; 18] = [
 /// Settings of every session. Notices are off: the driver would log them, and triggers put cell
 /// values into them. A lock that somebody else holds is waited for only so long; a long statement
 /// or a pause of ours is no reason to give up. A commit is durable here when it is answered
-/// (Invariant 17), stricter settings stay. The keepalives make the server notice a client that is
-/// gone.
+/// (Invariant 17), stricter settings stay. A role may be called `dbferry`, so that the ledger's
+/// schema is its `"$user"`: names without a schema never mean tables of the ledger. The keepalives
+/// make the server notice a client that is gone.
 const SETTINGS: &str = "\
     set client_min_messages = error; \
     set timezone = 'UTC'; \
@@ -67,6 +68,9 @@ const SETTINGS: &str = "\
     set idle_in_transaction_session_timeout = 0; \
     select pg_catalog.set_config('synchronous_commit', 'on', false) \
         where pg_catalog.current_setting('synchronous_commit') in ('off', 'local'); \
+    select pg_catalog.set_config('search_path', coalesce((select string_agg(quote_ident(name), ', ' order by place) \
+        from unnest(current_schemas(false)) with ordinality as path (name, place) where name <> 'dbferry'), 'public'), false) \
+        where 'dbferry' = any (current_schemas(false)); \
     set tcp_keepalives_idle = 30; \
     set tcp_keepalives_interval = 10; \
     set tcp_keepalives_count = 3";

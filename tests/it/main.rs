@@ -12,6 +12,7 @@ mod docs;
 mod exactly_once;
 mod faults;
 mod files;
+mod game;
 mod harness;
 mod items;
 mod postgres_catalog;

@@ -12,8 +12,8 @@ use crate::harness::{Database, block_on, postgres_url, query, sqlite_rows};
 struct Target {
     scratch: tempfile::TempDir,
     connection: Connection,
-    /// Holds the Postgres database until the end.
-    _database: Option<Database>,
+    /// The Postgres database, dropped at the end.
+    database: Option<Database>,
 }
 
 impl Target {
@@ -48,7 +48,7 @@ impl Target {
                 name: "target".to_owned(),
                 kind,
             },
-            _database: database,
+            database,
         }
     }
 
@@ -106,7 +106,7 @@ impl Target {
     }
 
     fn database(&self) -> &Database {
-        self._database.as_ref().expect("a Postgres target")
+        self.database.as_ref().expect("a Postgres target")
     }
 
     /// Runs SQL on the target.
@@ -325,6 +325,18 @@ fn sqlx_reads_what_was_applied() {
         migrator.undo(&mut connection, 0).await.expect("undone");
     });
     assert_eq!(target.status(), [(1, State::Pending), (2, State::Pending)]);
+}
+
+/// A role that is called `dbferry` has the ledger's schema as its own, first in the search path.
+#[test]
+fn the_ledger_s_schema_hides_no_migration() {
+    let target = Target::postgres();
+    target.write_two();
+    target.apply().expect("applied");
+    target.execute("create schema dbferry; create table dbferry.first (id integer)");
+    assert_eq!(target.status(), [(1, State::Applied), (2, State::Applied)]);
+    assert_eq!(versions(&target.revert(Some(0)).expect("reverted")), [2, 1]);
+    assert!(target.tables().is_empty());
 }
 
 #[test]
