@@ -5,6 +5,7 @@ pub mod ends;
 pub mod event;
 pub mod feed;
 pub mod fingerprint;
+mod holder;
 pub mod isolate;
 pub mod plan;
 pub mod report;

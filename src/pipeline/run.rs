@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::event::{Event, Events};
+use super::holder::holder;
 use super::plan::Plan;
 use super::report::{RunReport, RunStatus, StreamReport, StreamStatus};
 use super::retry::{self, Patience};
@@ -321,14 +322,4 @@ impl Run {
             }
         }
     }
-}
-
-/// Who runs: told to another run that is refused.
-fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "unknown host",
-        host => host,
-    };
-    format!("process {} on {host}", std::process::id())
 }

@@ -48,6 +48,9 @@ pub(super) async fn completion(
 
 /// A stream that an earlier run completed: rows that are gone since are told, but are no error,
 /// for the target's application may have deleted them.
+///
+/// # Errors
+/// [`ErrorKind::Checkpoint`] where all of them are gone.
 pub(super) async fn complete_before(
     job: &Job<'_>,
     session: &mut dyn Session,
@@ -55,6 +58,21 @@ pub(super) async fn complete_before(
     progress: &mut Progress,
 ) -> Result<()> {
     let target = session.count().await?;
+    let counts = checkpoint.counts;
+    if target == 0 && counts.inserted + counts.updated + counts.skipped > 0 {
+        // Nobody empties a table row by row: it was dropped, made again, or truncated.
+        return Err(Error::new(
+            ErrorKind::Checkpoint,
+            format!(
+                "stream `{}` is complete since run {}, but its target table is empty now",
+                job.stream.name, checkpoint.run
+            ),
+        )
+        .hint(format!(
+            "move it again from its beginning: `dbferry run PROJECT --only {} --restart`",
+            job.stream.name
+        )));
+    }
     if let Some(missing) = missing(job, checkpoint, target) {
         progress.warnings = vec![format!(
             "stream `{}` is complete since an earlier run, but {missing} now; `run --only {} --restart` moves it again",

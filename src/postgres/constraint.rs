@@ -76,3 +76,33 @@ pub(super) async fn foreign_keys(connection: &mut PgConnection, oid: i64) -> Res
     }
     Ok(found.into_values().collect())
 }
+
+/// Columns of every constraint and unique index by its name, for refusals: the server names the
+/// constraint alone. Of an expression its text.
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn columns_by_name(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<String, String>> {
+    let rows = sqlx::query(
+        "select c.relname::text, array(select coalesce(a.attname::text, pg_catalog.pg_get_indexdef(i.indexrelid, k, true))
+                from generate_series(1, i.indnkeyatts) k
+                left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[k - 1] and a.attnum > 0
+                order by k)
+         from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+         where i.indrelid = $1::oid and i.indisunique
+         union all
+         select f.conname::text, array(select a.attname::text from unnest(f.conkey) with ordinality k(number, n)
+                join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.n)
+         from pg_catalog.pg_constraint f where f.conrelid = $1::oid and f.contype in ('f', 'c') and f.conkey is not null",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let columns: Vec<String> = get(row, 1)?;
+        found.insert(get(row, 0)?, columns.join(", "));
+    }
+    Ok(found)
+}

@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use sqlx::PgConnection;
 
-use super::encode::{Encoder, WireColumn};
+use super::encode::{Encoder, WireTable};
 use super::error::{classify, classify_write};
 use crate::Result;
 
@@ -12,7 +12,7 @@ use crate::Result;
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Sends `rows` through `statement` (`copy … from stdin (format binary)`), whose columns are
-/// `columns`; returns the number of rows that the server says it took. `buffer` is only a place
+/// those of `table`; returns the number of rows that the server says it took. `buffer` is only a place
 /// to work in, kept for the next call.
 ///
 /// # Errors
@@ -22,10 +22,10 @@ pub(crate) async fn copy_in(
     connection: &mut PgConnection,
     statement: &str,
     rows: &RecordBatch,
-    columns: &[WireColumn],
+    table: &WireTable,
     buffer: &mut Vec<u8>,
 ) -> Result<u64> {
-    let mut encoder = Encoder::new(rows, columns)?;
+    let mut encoder = Encoder::new(rows, &table.columns)?;
     let mut copy = connection.copy_in_raw(statement).await.map_err(|error| classify(&error))?;
     let mut refused = None;
     loop {
@@ -46,7 +46,7 @@ pub(crate) async fn copy_in(
             .await
             .map_err(|error| classify(&error))?;
     }
-    let taken = copy.finish().await.map_err(|error| classify_write(&error, columns));
+    let taken = copy.finish().await.map_err(|error| classify_write(&error, table));
     match refused {
         None => taken,
         Some(refusal) => match taken {

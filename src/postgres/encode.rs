@@ -4,6 +4,8 @@
 //! What each column needs is decided once per batch; then rows are written one after another
 //! into the caller's buffer, which is reused, so that nothing is allocated per row or value.
 
+use std::collections::BTreeMap;
+
 use arrow::record_batch::RecordBatch;
 
 use super::field::Field;
@@ -22,6 +24,22 @@ pub struct WireColumn {
     pub ty: ColumnType,
     /// For a list: object id of the element type, which travels with every value.
     pub element: u32,
+}
+
+/// What is written of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WireTable {
+    /// Its columns, in the order of the batches.
+    pub columns: Vec<WireColumn>,
+    /// Columns of each constraint and unique index by its name, joined by commas; for refusals.
+    pub constraints: BTreeMap<String, String>,
+}
+
+impl WireTable {
+    /// The columns that a constraint is about.
+    pub(super) fn constraint_columns(&self, name: &str) -> Option<&str> {
+        self.constraints.get(name).map(String::as_str)
+    }
 }
 
 /// Writes the rows of one batch, a chunk at a time.

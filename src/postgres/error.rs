@@ -8,7 +8,7 @@ use std::io;
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::encode::WireColumn;
+use super::encode::{WireColumn, WireTable};
 use crate::data::column::ColumnType;
 use crate::data::reject::Reason;
 use crate::error::Refusal;
@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind};
 pub(crate) fn classify(error: &sqlx::Error) -> Error {
     match error {
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
-            Some(error) => of_server(error, &[]),
+            Some(error) => of_server(error, &WireTable::default()),
             None => Error::new(ErrorKind::Internal, "the server reported an error of an unknown form"),
         },
         sqlx::Error::Io(error) => lost(io_words(error)),
@@ -34,12 +34,11 @@ pub(crate) fn classify(error: &sqlx::Error) -> Error {
     }
 }
 
-/// Classifies a failure to write rows; `columns` are those written, in order, so that the one
-/// concerned can be named.
-pub(crate) fn classify_write(error: &sqlx::Error, columns: &[WireColumn]) -> Error {
+/// Classifies a failure to write rows into `table`, so that the column concerned can be named.
+pub(crate) fn classify_write(error: &sqlx::Error, table: &WireTable) -> Error {
     match error {
         sqlx::Error::Database(server) => match server.try_downcast_ref::<PgDatabaseError>() {
-            Some(error) => of_server(error, columns),
+            Some(error) => of_server(error, table),
             None => classify(error),
         },
         _ => classify(error),
@@ -92,21 +91,21 @@ fn io_words(error: &io::Error) -> &'static str {
     }
 }
 
-fn of_server(error: &PgDatabaseError, columns: &[WireColumn]) -> Error {
+fn of_server(error: &PgDatabaseError, table: &WireTable) -> Error {
     let code = error.code();
-    match refusal(error, columns) {
+    match refusal(error, table) {
         Some(refusal) => Error::refused(refusal),
         None => environment(code),
     }
 }
 
 /// Errors that one of the rows caused.
-fn refusal(error: &PgDatabaseError, columns: &[WireColumn]) -> Option<Refusal> {
+fn refusal(error: &PgDatabaseError, table: &WireTable) -> Option<Refusal> {
     let code = error.code();
     let constraint = error.constraint().unwrap_or("without a name");
-    let column = error.column().or_else(|| column_in_context(error.r#where()?, columns));
+    let column = error.column().or_else(|| column_in_context(error.r#where()?, &table.columns));
     let ty = column
-        .and_then(|name| columns.iter().find(|other| other.name == name))
+        .and_then(|name| table.columns.iter().find(|other| other.name == name))
         .map(|column| &column.ty);
     let (reason, detail) = match code {
         "23505" => (Reason::Duplicate, format!("violates unique constraint `{constraint}`")),
@@ -131,7 +130,7 @@ fn refusal(error: &PgDatabaseError, columns: &[WireColumn]) -> Option<Refusal> {
         _ => return None,
     };
     Some(Refusal {
-        column: column.map(str::to_owned),
+        column: column.or_else(|| table.constraint_columns(constraint)).map(str::to_owned),
         reason,
         detail,
     })

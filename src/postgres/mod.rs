@@ -5,7 +5,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod connect;
-mod constraint;
+pub(crate) mod constraint;
 pub(crate) mod copy;
 pub mod encode;
 pub(crate) mod error;

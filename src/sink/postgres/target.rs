@@ -8,7 +8,8 @@ use super::trigger::{self, Firing};
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::data::table::{Fill, Table};
 use crate::postgres::catalog::{self, CatalogTable};
-use crate::postgres::encode::WireColumn;
+use crate::postgres::constraint;
+use crate::postgres::encode::{WireColumn, WireTable};
 use crate::postgres::error::classify;
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
@@ -19,8 +20,8 @@ pub(super) struct Target {
     pub(super) stream: String,
     /// Quoted table name with its schema.
     pub(super) table: String,
-    /// Columns as the wire needs them, in the order of the batches.
-    pub(super) columns: Vec<WireColumn>,
+    /// The table as the wire needs it.
+    pub(super) wire: WireTable,
     /// COPY straight into the table.
     pub(super) copy: String,
     /// The way around through a temporary table; `None` where a row that exists is an error, for
@@ -78,7 +79,10 @@ impl Target {
         Ok(Self {
             stream: target.stream.clone(),
             copy: format!("copy {table} ({names}) from stdin (format binary)"),
-            columns,
+            wire: WireTable {
+                columns,
+                constraints: constraint::columns_by_name(connection, found.oid).await?,
+            },
             staged,
             firing: trigger::firing(&triggers, target.on_conflict, target.triggers)?,
             sequences: sequence::sequences(connection, &found, target).await?,

@@ -78,7 +78,7 @@ fn is_duplicate(error: &Error) -> bool {
 
 async fn copy(connection: &mut PgConnection, target: &Target, rows: &RecordBatch, buffer: &mut Vec<u8>) -> Result<Written> {
     let sent = rows.num_rows() as u64;
-    let inserted = copy_in(connection, &target.copy, rows, &target.columns, buffer).await?;
+    let inserted = copy_in(connection, &target.copy, rows, &target.wire, buffer).await?;
     if inserted != sent {
         return Err(dropped());
     }
@@ -100,12 +100,12 @@ async fn merge(
     if batch.staged {
         execute(connection, &format!("truncate {}", staged.table)).await?;
     }
-    let there = copy_in(connection, &staged.copy, rows, &target.columns, buffer).await?;
+    let there = copy_in(connection, &staged.copy, rows, &target.wire, buffer).await?;
     batch.staged = true;
     let row = connection
         .fetch_one(AssertSqlSafe(staged.merge.as_str()))
         .await
-        .map_err(|error| classify_write(&error, &target.columns))?;
+        .map_err(|error| classify_write(&error, &target.wire))?;
     let figure = |index| -> Result<u64> {
         u64::try_from(get::<i64>(&row, index)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
     };

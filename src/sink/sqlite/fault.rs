@@ -129,12 +129,12 @@ fn constraint(code: i32, text: &str, table: &str) -> Refusal {
     let named = text.split_once("failed: ").map_or("", |(_, named)| named);
     match code {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => Refusal {
-            column: single_column(named, table),
+            column: columns(named, table),
             reason: Reason::Duplicate,
             detail: format!("another row has the same value in {named}"),
         },
         ffi::SQLITE_CONSTRAINT_NOTNULL => Refusal {
-            column: single_column(named, table),
+            column: columns(named, table),
             reason: Reason::NullValue,
             detail: format!("{named} refuses NULL"),
         },
@@ -143,7 +143,7 @@ fn constraint(code: i32, text: &str, table: &str) -> Refusal {
         ffi::SQLITE_CONSTRAINT_TRIGGER => plain(Reason::Trigger, "a trigger refuses the row"),
         // "cannot store TEXT value in INTEGER column t.c"
         ffi::SQLITE_CONSTRAINT_DATATYPE => Refusal {
-            column: text.split_once(" column ").and_then(|(_, named)| single_column(named, table)),
+            column: text.split_once(" column ").and_then(|(_, named)| columns(named, table)),
             reason: Reason::Refused,
             detail: text.to_owned(),
         },
@@ -151,11 +151,11 @@ fn constraint(code: i32, text: &str, table: &str) -> Refusal {
     }
 }
 
-/// The column of `table.column`; none where several are named, or an index, or another table
-/// (which a trigger wrote to).
-fn single_column(named: &str, table: &str) -> Option<String> {
-    let column = named.strip_prefix(table)?.strip_prefix('.')?;
-    (!named.contains(&format!(", {table}."))).then(|| column.to_owned())
+/// The columns of `table.column, table.other`, joined by commas; none where an index is named, or
+/// another table (which a trigger wrote to).
+fn columns(named: &str, table: &str) -> Option<String> {
+    let first = named.strip_prefix(table)?.strip_prefix('.')?;
+    Some(first.replace(&format!(", {table}."), ", "))
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 "insert into p values ('y', 'n', 'f', 1, 2)",
-                None,
+                Some("a, b"),
                 Reason::Duplicate,
                 "p.a, p.b",
             ),
@@ -256,10 +256,10 @@ mod tests {
 
     #[test]
     fn a_column_is_named_whatever_the_table_is_called() {
-        assert_eq!(single_column("a.b.c", "a.b").as_deref(), Some("c"));
-        assert_eq!(single_column("t.a, b", "t").as_deref(), Some("a, b"));
-        assert_eq!(single_column("t.a, t.b", "t"), None);
-        assert_eq!(single_column("other.a", "t"), None);
-        assert_eq!(single_column("index 'i'", "t"), None);
+        assert_eq!(columns("a.b.c", "a.b").as_deref(), Some("c"));
+        assert_eq!(columns("t.a, b", "t").as_deref(), Some("a, b"));
+        assert_eq!(columns("t.a, t.b", "t").as_deref(), Some("a, b"));
+        assert_eq!(columns("other.a", "t"), None);
+        assert_eq!(columns("index 'i'", "t"), None);
     }
 }

@@ -119,9 +119,9 @@ fn a_broken_rule_is_named_and_null_breaks_none() {
     assert_eq!(
         rejects(&target),
         [
-            "1: - rule: rule `positive` is broken",
-            "3: - rule: rule `positive` is broken",
-            "0: - rule: rule `short` is broken",
+            "1: positive rule: rule `positive` is broken",
+            "3: positive rule: rule `positive` is broken",
+            "0: short rule: rule `short` is broken",
         ],
         "the first rule that a row breaks"
     );
