@@ -162,16 +162,17 @@ fn text(steps: &[Step], change: SchemaChange, color: bool) -> String {
             SchemaChange::Revert { .. } => "nothing is applied that could be reverted".to_owned(),
         };
     }
-    let mut grid = Grid::new(
-        &[
-            ("connection", Align::Left),
-            ("version", Align::Right),
-            ("migration", Align::Left),
-            ("state", Align::Left),
-            ("applied", Align::Left),
-        ],
-        color,
-    );
+    // What was just done needs no time beside it.
+    let timed = matches!(change, SchemaChange::Status);
+    let heads = [
+        ("connection", Align::Left),
+        ("version", Align::Right),
+        ("migration", Align::Left),
+        ("state", Align::Left),
+        ("applied", Align::Left),
+    ];
+    let shown = if timed { heads.len() } else { heads.len() - 1 };
+    let mut grid = Grid::new(&heads[..shown], color);
     for step in steps {
         grid.row([
             step.connection.as_str(),

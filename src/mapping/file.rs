@@ -237,6 +237,9 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
     let span = entry.span();
     let entry = entry.into_inner();
     let name = reader.required(entry.name, &span, "a stream", "name = \"players\"");
+    if let Some(name) = &name {
+        reader.check_name("a stream", &name.value, &name.place);
+    }
     let owner = name.as_ref().map_or_else(
         || "a stream".to_owned(),
         |name| format!("stream `{}`", name.value.escape_debug()),
