@@ -253,7 +253,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
         }
         // Another unique column is no key: its violation is a refusal in every mode.
         let refused = refusal(session.write(&pairs(&target, &[(9, "c")])).await);
-        assert_eq!((refused.reason, refused.column), (Reason::Duplicate, None));
+        assert_eq!((refused.reason, refused.column.as_deref()), (Reason::Duplicate, Some("name")));
         assert!(refused.detail.contains("pairs_name_key"), "{}", refused.detail);
         assert_eq!(session.write(&settled).await.expect("still usable"), written(0, 0, 2));
         session.rollback().await.expect("given up");
@@ -336,7 +336,7 @@ async fn what_the_target_refuses_is_told_by_column_and_constraint_without_the_va
         let mut session = sink.acquire(&lease).await.expect("free");
         for (column, value, reason, named) in [
             ("a", Some("canary1"), Reason::TooLong, Some("a")),
-            ("a", Some("canary"), Reason::Constraint, None),
+            ("a", Some("canary"), Reason::Constraint, Some("a")),
             ("a", None, Reason::NullValue, Some("a")),
             ("b", Some("canary"), Reason::TooLong, Some("b")),
             ("b", None, Reason::NullValue, Some("b")),
