@@ -62,7 +62,6 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false)?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIBIBYTES))
 }
 
