@@ -98,7 +98,12 @@ impl Moving {
 /// `1m 20s left`, where there is something left and it moves.
 fn time_left(rows: u64, rate: Rate) -> Option<String> {
     let seconds = rows.checked_div(rate.rows).filter(|_| rows > 0)?;
-    Some(format!("{} left", figures::duration(Duration::from_secs(seconds))))
+    // An estimate has no fractions.
+    Some(match seconds {
+        0 => "less than 1 s left".to_owned(),
+        1..60 => format!("{seconds} s left"),
+        _ => format!("{} left", figures::duration(Duration::from_secs(seconds))),
+    })
 }
 
 /// How a run is shown.
@@ -314,7 +319,7 @@ mod tests {
         moving.meter.add(now, 40, 4000);
         moving.rejected.insert("duplicate", 2);
         let later = now + Duration::from_secs(1);
-        assert_eq!(moving.pace(later), "40 rows/s, 4.0 kB/s, 1.00 s left, 2 rejected");
+        assert_eq!(moving.pace(later), "40 rows/s, 4.0 kB/s, 1 s left, 2 rejected");
         assert_eq!(
             moving.outcome(later),
             "s: complete, 40 rows in 1.00 s, after 10 of earlier runs, 2 rejected"

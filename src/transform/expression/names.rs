@@ -93,7 +93,6 @@ impl VisitorMut for Checker<'_> {
             | Expr::BinaryOp { .. }
             | Expr::Like { .. }
             | Expr::ILike { .. }
-            | Expr::SimilarTo { .. }
             | Expr::UnaryOp { .. }
             | Expr::Extract { .. }
             | Expr::Ceil { .. }
@@ -261,6 +260,11 @@ impl Checker<'_> {
                 "mapping::not_supported",
                 "`at time zone` is not supported".to_owned(),
                 "instants become wall clocks in UTC; write x::timestamp or x::timestamptz",
+            ),
+            Expr::SimilarTo { .. } => (
+                "mapping::not_supported",
+                "`similar to` is not supported".to_owned(),
+                "write `like`, or a regular expression: regexp_like(x, '^a')",
             ),
             _ => (
                 "mapping::not_supported",

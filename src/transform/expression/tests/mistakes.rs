@@ -97,6 +97,10 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         r#"mapping::not_supported: "created at time zone 'UTC'": `at time zone` is not supported (instants become wall clocks in UTC; write x::timestamp or x::timestamptz)"#,
     ),
     (
+        "name similar to 'a%'",
+        r#"mapping::not_supported: "name similar to 'a%'": `similar to` is not supported (write `like`, or a regular expression: regexp_like(x, '^a'))"#,
+    ),
+    (
         "name::colour",
         r#"mapping::unknown_type: "colour": `colour` is not a type (types are written as in PostgreSQL: bigint, double precision, numeric(7,2), text, timestamptz, uuid, jsonb, …)"#,
     ),
