@@ -211,8 +211,8 @@ pub(super) async fn agreed_to_apply(
         return false;
     }
     let project = visible(&invocation.project.display().to_string());
-    console.note(&visible(&what_is_missing(error)));
-    let question = format!("{project} has migrations that are not applied: apply them now?");
+    let missing = visible(&what_is_missing(error));
+    let question = format!("{missing}\n{project} has migrations that are not applied: apply them now?");
     console.ask(&question).unwrap_or(false)
 }
 
