@@ -11,6 +11,9 @@ use super::table::{Align, Grid};
 use crate::ledger::RunRecord;
 use crate::{Result, error};
 
+/// Status of a run that was killed.
+const BROKEN_OFF: &str = "broken_off";
+
 /// Runs for programs.
 #[derive(Debug, Serialize)]
 struct RunsDocument<'a> {
@@ -60,9 +63,18 @@ pub(super) async fn run(invocation: &Invocation, limit: u32, console: &Console) 
 }
 
 /// One entry for each run, newest first: a run that writes to two targets is in both ledgers.
+/// Records of one target come together and newest first.
 fn merged(records: Vec<(String, RunRecord)>, limit: usize) -> Vec<Listed> {
     let mut runs: Vec<Listed> = Vec::new();
-    for (target, record) in records {
+    let mut newest_of = String::new();
+    for (target, mut record) in records {
+        // One run at a time has a target: one that was begun before the newest ended without
+        // having been able to say so.
+        if newest_of != target {
+            newest_of.clone_from(&target);
+        } else if record.status == "running" {
+            BROKEN_OFF.clone_into(&mut record.status);
+        }
         if let Some(known) = runs.iter_mut().find(|known| known.run == record.run) {
             known.targets.push(target);
             continue;
@@ -119,8 +131,8 @@ mod tests {
         };
         let runs = merged(
             vec![
-                ("a".to_owned(), record(1, "2024-01-01T00:00:00Z")),
                 ("a".to_owned(), record(2, "2024-01-02T00:00:00Z")),
+                ("a".to_owned(), record(1, "2024-01-01T00:00:00Z")),
                 ("b".to_owned(), record(2, "2024-01-02T00:00:00Z")),
                 ("b".to_owned(), record(3, "2023-01-02T00:00:00Z")),
             ],
@@ -132,5 +144,7 @@ mod tests {
             (Uuid::from_u128(2), "a b".to_owned())
         );
         assert_eq!(runs[1].run, Uuid::from_u128(1));
+        assert_eq!(runs[0].status, "running");
+        assert_eq!(runs[1].status, BROKEN_OFF, "another run has had the target since");
     }
 }
