@@ -1,7 +1,7 @@
 //! Dry runs and rejects: a rehearsal tells exactly what the run that follows does, every bad row
 //! is found again with its key, column and reason, and good rows beside it arrive.
 
-use crate::harness::{Database, Project, sqlite_rows};
+use crate::harness::{Database, Project};
 use crate::items;
 
 /// Owners and things with one fault of every kind among good rows.
@@ -263,75 +263,6 @@ fn two_source_rows_with_one_target_key_are_told_apart_across_batches_and_resumes
             .value("select source_row from dbferry.reject limit 1")
             .contains("collides_with")
     );
-}
-
-#[test]
-fn a_rating_that_its_column_cannot_hold_is_named_with_row_and_column_in_both_targets() {
-    let rows = "create table ratings (id text primary key not null, rating numeric);
-         insert into ratings values ('p1', 999.99), ('p2', 1200), ('p3', -999.99), ('p4', 1000)";
-    let stream = r#"
-[[stream]]
-name = "ratings"
-from = "app.ratings"
-to = "target.ratings"
-key = ["id"]
-same_name_columns = true
-"#;
-    let told = |project: &Project| {
-        let ended = project.run(&["run", "mappings/demo", "--max-rejects", "9"]);
-        ended.expect(4).says("2 × out_of_range (rating)");
-    };
-    let rejects = "select source_key || ' ' || column_name || ' ' || reason || ': ' || detail from";
-    let expected = [
-        r#"[{"text":"p2"}] rating out_of_range: a"#,
-        r#"[{"text":"p4"}] rating out_of_range: a"#,
-    ];
-    let all_named = |found: Vec<String>| {
-        assert_eq!(found.len(), 2, "{found:?}");
-        for (found, expected) in found.iter().zip(expected) {
-            assert!(found.contains(expected), "{found}");
-            assert!(found.contains("numeric(5,2)") && !found.contains("1200"), "{found}");
-        }
-    };
-
-    let database = Database::create();
-    database.query("create table ratings (id text primary key, rating numeric(5,2) not null)");
-    let project = items::into(&database.url);
-    project.write("mappings/demo/streams.toml", stream);
-    project.sqlite("app.db", rows);
-    told(&project);
-    let found = database.query(&format!("{rejects} dbferry.reject order by id"));
-    all_named(found.into_iter().flatten().flatten().collect());
-    assert_eq!(
-        database.value("select string_agg(id || '=' || rating, ' ' order by id) from ratings"),
-        "p1=999.99 p3=-999.99"
-    );
-
-    let project = items::into_sqlite(0);
-    project.write("mappings/demo/streams.toml", stream);
-    project.sqlite("app.db", rows);
-    project.sqlite(
-        "out.db",
-        "create table ratings (id text primary key, rating numeric text(5,2) not null)",
-    );
-    told(&project);
-    all_named(
-        sqlite_rows(&project.path("out.db"), &format!("{rejects} dbferry_reject order by id"))
-            .into_iter()
-            .map(|row| text_of(&row))
-            .collect(),
-    );
-}
-
-/// The text within a rendered cell.
-fn text_of(rendered: &str) -> String {
-    let bytes: Vec<u8> = rendered
-        .trim_start_matches("Text([")
-        .trim_end_matches("])|")
-        .split(", ")
-        .filter_map(|byte| byte.parse().ok())
-        .collect();
-    String::from_utf8(bytes).expect("text")
 }
 
 #[test]
