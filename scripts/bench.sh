@@ -69,7 +69,7 @@ source_database() {
     if [ ! -f "$path" ]; then
         say "making $count users and $((count * 2)) matches"
         rm -f "$scratch/making.db"*
-        sqlite3 -cmd ".parameter set :rows $count" "$scratch/making.db" <"$project/database.sql" >/dev/null
+        sqlite3 -bail -cmd ".parameter set :rows $count" "$scratch/making.db" <"$project/database.sql" >/dev/null || return 1
         mv "$scratch/making.db" "$path"
     fi
     echo "$path"
