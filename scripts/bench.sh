@@ -144,7 +144,11 @@ rm -f "$scratch"/*.copy
 sql postgres "alter system set fsync = on"
 sql postgres "select pg_reload_conf()" >/dev/null
 trap 'sql postgres "alter system reset fsync"; sql postgres "select pg_reload_conf()" >/dev/null' EXIT
-sleep 1
+for _ in $(seq 1 50); do
+    [ "$(sql postgres 'show fsync')" = on ] && break
+    sleep 0.1
+done
+[ "$(sql postgres 'show fsync')" = on ] || { say "the server does not switch fsync on"; exit 1; }
 results=$scratch/results.txt
 : >"$results"
 say "server: $(sql postgres 'show server_version'), fsync $(sql postgres 'show fsync'), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg)"

@@ -21,15 +21,16 @@ fn row(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Fixed-width values from fixed-width values.
-pub(super) fn primitive<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
-    input: &PrimitiveArray<A>,
+/// Fixed-width values from anything.
+fn fixed<V, B: ArrowPrimitiveType>(
+    len: usize,
+    input: impl Iterator<Item = Option<V>>,
     ty: &DataType,
-    mut each: impl FnMut(A::Native) -> Result<B::Native, Problem>,
+    mut each: impl FnMut(V) -> Result<B::Native, Problem>,
 ) -> Outcome {
-    let mut values = PrimitiveBuilder::<B>::with_capacity(input.len()).with_data_type(ty.clone());
+    let mut values = PrimitiveBuilder::<B>::with_capacity(len).with_data_type(ty.clone());
     let mut problems = Vec::new();
-    for (index, value) in input.iter().enumerate() {
+    for (index, value) in input.enumerate() {
         match value.map(&mut each) {
             None => values.append_null(),
             Some(Ok(value)) => values.append_value(value),
@@ -42,25 +43,22 @@ pub(super) fn primitive<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
     Some((Arc::new(values.finish()), problems))
 }
 
+/// Fixed-width values from fixed-width values.
+pub(super) fn primitive<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
+    input: &PrimitiveArray<A>,
+    ty: &DataType,
+    each: impl FnMut(A::Native) -> Result<B::Native, Problem>,
+) -> Outcome {
+    fixed::<_, B>(input.len(), input.iter(), ty, each)
+}
+
 /// Fixed-width values from text.
 pub(super) fn parse<B: ArrowPrimitiveType>(
     input: &StringArray,
     ty: &DataType,
-    mut each: impl FnMut(&str) -> Result<B::Native, Problem>,
+    each: impl FnMut(&str) -> Result<B::Native, Problem>,
 ) -> Outcome {
-    let mut values = PrimitiveBuilder::<B>::with_capacity(input.len()).with_data_type(ty.clone());
-    let mut problems = Vec::new();
-    for (index, value) in input.iter().enumerate() {
-        match value.map(&mut each) {
-            None => values.append_null(),
-            Some(Ok(value)) => values.append_value(value),
-            Some(Err(problem)) => {
-                problems.push((row(index), problem));
-                values.append_null();
-            }
-        }
-    }
-    Some((Arc::new(values.finish()), problems))
+    fixed::<_, B>(input.len(), input.iter(), ty, each)
 }
 
 /// Text from anything, written into one buffer that is used again for every row.
