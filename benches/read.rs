@@ -45,6 +45,7 @@ fn request() -> ReadRequest {
         columns: COLUMNS.into_iter().filter_map(column).collect(),
         key: vec!["id".to_owned()],
         after: None,
+        subject: None,
         only: None,
         rows_max: 8192,
         bytes_max: 64 << 20,

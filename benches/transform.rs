@@ -88,6 +88,7 @@ fn table(name: &str, columns: &[(&str, &str)], flexible: bool) -> Table {
         nullable: *name != "id",
         fill: Fill::Nothing,
         flexible,
+        wire: None,
     });
     Table {
         name: TableName::new(name),
@@ -125,6 +126,7 @@ fn transform(columns: &[(&str, &str)]) -> Transform {
         types: Vec::new(),
         allow_precision_loss: Vec::new(),
         subjects: Vec::new(),
+        ignore: Vec::new(),
         place: text("").place,
     };
     compile(
@@ -174,9 +176,10 @@ fn batch(transform: &Transform) -> SourceBatch {
     }
     SourceBatch {
         rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of these types"),
-        keys,
+        keys: keys.into(),
         rejects: Vec::new(),
         position: Position::End,
+        row_json: dbferry::data::render::row_json,
         bytes: 0,
     }
 }

@@ -5,6 +5,7 @@
 #   scripts/services.sh down     stop what this script started
 #   scripts/services.sh status   one line per service; exit code 0 only if all are up
 #   scripts/services.sh env      print the variables only
+#   scripts/services.sh dotenv   print a .env with the sample projects' databases on this server
 #   scripts/services.sh pg-bin   print the folder of PostgreSQL's server programs
 #
 # Data, logs and pid files live under DBFERRY_SCRATCH (default: dbferry-services in the folder for
@@ -228,6 +229,16 @@ environment() {
     echo "export DBFERRY_TEST_POSTGRES_URL=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port/postgres"
 }
 
+# The variables of config/development.toml, for `.env` or a shell.
+dotenv() {
+    local name server=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port
+    echo "export GAME_DATABASE_URL=$server/game"
+    echo "export BENTO_SOCIAL_URL=$server/bento_social"
+    for name in auth user post topic comment notification interaction; do
+        echo "export ${name^^}_DB_URL=$server/${name}_db"
+    done
+}
+
 docker_up() {
     docker_answers || fail "no Docker engine answers" "start one, or leave DBFERRY_SERVICES unset to use Debian's packages"
     say "starting the servers of docker-compose.yml"
@@ -280,9 +291,10 @@ case "${1:-}" in
     down) down ;;
     status) status ;;
     env) environment ;;
+    dotenv) dotenv ;;
     pg-bin) pg_bin || fail "PostgreSQL's server programs are not installed" "scripts/services.sh up installs them" ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
         exit 2
         ;;
 esac

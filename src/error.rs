@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Validation,
     /// The checkpoint does not fit: another mapping, another run was here, sequence moved.
     Checkpoint,
+    /// Nothing belongs to the subject that was asked for.
+    Absent,
     /// More rejects than allowed; everything up to here is committed and recorded.
     Rejects,
     /// The source holds something that cannot be read (not a database, damaged).
@@ -126,6 +128,11 @@ impl ErrorKind {
                 "the batch was rolled back; find out who else writes to the target, then run again",
             ),
             Self::Checkpoint => (Retry::Never, EXIT_FAILED, "`--restart` begins the stream again"),
+            Self::Absent => (
+                Retry::Never,
+                EXIT_FAILED,
+                "check the key: it is compared as the mapping's `subject` says",
+            ),
             Self::Rejects => (
                 Retry::Never,
                 EXIT_REJECTS,
@@ -258,6 +265,22 @@ impl Error {
     #[must_use]
     pub fn list(&self) -> &[Finding] {
         &self.0.findings
+    }
+
+    /// The same for another listener: its causes become part of the message.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let mut message = self.0.message.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        let mut again = Self::new(self.0.kind, message);
+        again.0.hint.clone_from(&self.0.hint);
+        again.0.refusal.clone_from(&self.0.refusal);
+        again.0.findings.clone_from(&self.0.findings);
+        again
     }
 
     /// Takes the findings out, for a caller that collects more.

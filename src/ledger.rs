@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
+use crate::data::table::{ForeignKey, TableName};
 
 /// No checkpoints and no validation, to measure what they cost: only in a program built for the
 /// benchmark.
@@ -16,6 +17,11 @@ pub(crate) const BARE: bool = cfg!(feature = "bench-bare");
 /// Version of the persisted forms.
 pub const FORM: i32 = 1;
 
+/// Split under which the rows of subjects (`--for`) are checkpointed: one checkpoint for each
+/// stream, whoever's rows were moved, apart from those of the stream itself (0 and up). It counts
+/// batches, and is no place to go on from: a subject's rows are always read from the beginning.
+pub const SUBJECT_SPLIT: i32 = -1;
+
 /// How far a split of a stream is durably in the target or in the reject store (Invariant 1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -23,7 +29,7 @@ pub struct Checkpoint {
     pub project: String,
     /// Stream name.
     pub stream: String,
-    /// Split within the stream; 0 while streams are not split.
+    /// Split within the stream; 0 while streams are not split, [`SUBJECT_SPLIT`] for subjects.
     pub split: i32,
     /// Number of batches committed; moves forward by one at a time (Invariant 2).
     pub sequence: i64,
@@ -47,6 +53,34 @@ pub struct Checkpoint {
     pub target_was_empty: bool,
     /// Nothing is left to read.
     pub complete: bool,
+}
+
+impl Checkpoint {
+    /// The sum of a stream's splits: how far the whole stream is. `None` where it never began. It
+    /// has a position only where the stream is not split.
+    pub fn whole<'a>(splits: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut splits = splits.into_iter();
+        let mut whole = splits.next()?.clone();
+        for split in splits {
+            // Before its first batch a split has seen no moment.
+            let moments_agree = whole.sequence == 0 || split.sequence == 0 || whole.moment == split.moment;
+            whole.one_moment = whole.one_moment && split.one_moment && moments_agree;
+            if whole.sequence == 0 {
+                whole.moment.clone_from(&split.moment);
+            }
+            whole.sequence += split.sequence;
+            whole.counts += split.counts;
+            whole.digest.add(split.digest);
+            whole.target_was_empty &= split.target_was_empty;
+            whole.complete &= split.complete;
+            whole.position = None;
+            if split.epoch > whole.epoch {
+                whole.epoch = split.epoch;
+                whole.run = split.run;
+            }
+        }
+        Some(whole)
+    }
 }
 
 /// One committed batch: the audit trail.
@@ -121,4 +155,48 @@ pub struct Claim {
     pub digest: u128,
     /// The claiming source row.
     pub key: Key,
+}
+
+/// A foreign key that is taken away for the load of its table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspended {
+    /// Stream for which it is taken away.
+    pub stream: String,
+    /// Table that has it.
+    pub table: TableName,
+    /// The key.
+    pub key: ForeignKey,
+    /// Whether every row keeps it, as far as the target knows; a key that was never validated is
+    /// put back as such.
+    pub validated: bool,
+    /// Streams that have to be complete before it is put back. Read from a target: those of them
+    /// that are not complete yet.
+    pub until: Vec<String>,
+}
+
+impl Suspended {
+    /// For messages: the constraint's name, or its columns.
+    #[must_use]
+    pub fn key_named(&self) -> String {
+        if self.key.name.is_empty() {
+            format!("foreign key ({})", self.key.columns.join(", "))
+        } else {
+            format!("foreign key `{}`", self.key.name)
+        }
+    }
+
+    /// For messages: with its table.
+    #[must_use]
+    pub fn described(&self) -> String {
+        format!("{} of table `{}`", self.key_named(), self.table)
+    }
+}
+
+/// What became of rows that were to be taken out again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// These of the rows given were orphans, and are gone.
+    Removed(Vec<usize>),
+    /// Nothing is gone, for rows refer to them by these keys, which are to be suspended first.
+    Referred(Vec<Suspended>),
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
-//! `main → cli → {pipeline, schema} → {source, transform, sink} → {postgres, ledger} →
+//! `main → cli → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger} →
 //! {mapping, config} → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
@@ -52,6 +52,7 @@ pub mod transform;
 
 pub mod pipeline;
 pub mod schema;
+pub mod starter;
 
 pub mod cli;
 

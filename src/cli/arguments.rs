@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::pipeline::subject::SubjectKey;
+
 const AFTER_HELP: &str = "\
 Examples:
   dbferry check mappings/game
@@ -112,6 +114,17 @@ A project carries them as SQL files: migrations/CONNECTION/VERSION_NAME.up.sql a
     )]
     Schema(SchemaCommand),
 
+    /// Write a starter project from the tables of sources and targets
+    #[command(after_help = "\
+Examples:
+  dbferry introspect --from bento_social --to auth_db,user_db --out mappings/bento
+  dbferry introspect --from pocketbase --to game --guess
+  dbferry introspect --from app --to shop --print
+
+Columns of the same name are mapped where their types convert exactly; what differs is left as a
+comment that says why. The project plans as it is. Writes nothing but its own files.")]
+    Introspect(IntrospectArguments),
+
     /// Print the JSON Schema of a file format, for editors
     #[command(after_help = "\
 Examples:
@@ -161,6 +174,14 @@ pub(super) struct PlanArguments {
 
     #[command(flatten)]
     pub(super) only: OnlyArguments,
+
+    /// Count the source rows that each difference between source and target concerns
+    #[arg(long)]
+    pub(super) count: bool,
+
+    /// Fail where a source table or column is left out without a reason under `ignore`
+    #[arg(long, conflicts_with = "only")]
+    pub(super) strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +206,14 @@ pub(super) struct RunArguments {
     /// Rows that commit together at most, instead of the configuration's `batch_rows_max`
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) batch_size: Option<u64>,
+
+    /// Move only the rows of one subject, such as user=42; every stream says how it finds them
+    #[arg(long = "for", value_name = "SUBJECT=KEY", value_parser = super::intent::subject, conflicts_with_all = ["restart", "retry_rejects"])]
+    pub(super) subject: Option<SubjectKey>,
+
+    /// Streams moved side by side at most, instead of the configuration's `jobs`
+    #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
 
     /// Forget checkpoints and move the streams from their beginning
     #[arg(long, conflicts_with = "retry_rejects")]
@@ -263,6 +292,41 @@ pub(super) struct RevertArguments {
     /// Do not ask
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IntrospectArguments {
+    /// Connections to read from; repeated or with commas
+    #[arg(long, value_name = "CONNECTION", value_delimiter = ',', required = true)]
+    pub(super) from: Vec<String>,
+
+    /// Connections to write to; repeated or with commas
+    #[arg(long, value_name = "CONNECTION", value_delimiter = ',', required = true)]
+    pub(super) to: Vec<String>,
+
+    /// Folder of the project [default: mappings/ and the name]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) out: Option<PathBuf>,
+
+    /// Name of the project [default: the folder's, or the first connection to read from]
+    #[arg(long, value_name = "NAME", value_parser = super::intent::project_name)]
+    pub(super) name: Option<String>,
+
+    /// Pair tables of other names by their columns, too
+    #[arg(long)]
+    pub(super) guess: bool,
+
+    /// Write over files that are there
+    #[arg(long)]
+    pub(super) force: bool,
+
+    /// Print the files instead of writing them
+    #[arg(long, conflicts_with = "force")]
+    pub(super) print: bool,
+
+    /// Form of the result on stdout: tables for people, or one JSON document (docs/output.md)
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub(super) output: OutputForm,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,11 @@ use super::arguments::{
 use super::output::Console;
 use crate::pipeline::plan;
 use crate::pipeline::run::RunOptions;
+use crate::pipeline::subject::SubjectKey;
+
+mod introspect;
+
+pub(super) use introspect::{IntrospectIntent, project_name};
 
 /// Environment where none is named.
 pub(super) const ENVIRONMENT: &str = "development";
@@ -37,6 +42,7 @@ pub(super) enum Action {
     },
     Runs(Invocation, u32),
     Schema(SchemaIntent),
+    Introspect(IntrospectIntent),
     JsonSchema {
         format: Option<FileFormat>,
         out: Option<PathBuf>,
@@ -102,6 +108,7 @@ impl Command {
             Self::Runs(runs) => runs.project.output,
             Self::Schema(SchemaCommand::Apply(schema) | SchemaCommand::Status(schema)) => schema.project.output,
             Self::Schema(SchemaCommand::Revert(revert)) => revert.schema.project.output,
+            Self::Introspect(introspect) => introspect.output,
             Self::JsonSchema(_) | Self::Completions { .. } => OutputForm::Text,
         }
     }
@@ -116,6 +123,7 @@ impl Action {
             }
             Self::Run(run) => Some(&run.invocation),
             Self::Schema(schema) => Some(&schema.invocation),
+            Self::Introspect(introspect) => Some(&introspect.invocation),
             Self::JsonSchema { .. } | Self::Completions(_) => None,
         }
     }
@@ -127,6 +135,9 @@ impl Action {
             Command::Plan(plan) => {
                 let options = plan::Options {
                     only: plan.only.only,
+                    count: plan.count,
+                    coverage: true,
+                    strict: plan.strict,
                     ..plan::Options::default()
                 };
                 Self::Plan(invocation(plan.project), options)
@@ -138,6 +149,7 @@ impl Action {
             },
             Command::Runs(runs) => Self::Runs(invocation(runs.project), runs.limit),
             Command::Schema(schema) => Self::Schema(SchemaIntent::of(schema, environment)),
+            Command::Introspect(introspect) => Self::Introspect(IntrospectIntent::of(introspect, environment)),
             Command::JsonSchema(wanted) => Self::JsonSchema {
                 format: wanted.format,
                 out: wanted.out,
@@ -155,7 +167,13 @@ impl RunIntent {
                 only: typed.only.only,
                 batch_rows_max: typed.batch_size,
                 max_rejects: typed.max_rejects,
+                jobs: typed.jobs.map(usize::from),
+                subject: typed.subject,
+                count: false,
+                coverage: false,
+                strict: false,
                 // A rehearsal leaves nothing behind, not even an empty database.
+                go_without: !typed.dry_run,
                 create: !typed.dry_run,
             },
             run: RunOptions {
@@ -180,6 +198,12 @@ impl RunIntent {
         if let Some(rows) = self.plan.max_rejects.filter(|_| !more.contains(&"--max-rejects")) {
             words.extend(["--max-rejects".to_owned(), rows.to_string()]);
         }
+        if let Some(jobs) = self.plan.jobs {
+            words.extend(["--jobs".to_owned(), jobs.to_string()]);
+        }
+        if let Some(SubjectKey { name, key }) = &self.plan.subject {
+            words.extend(["--for".to_owned(), quoted(&format!("{name}={key}"))]);
+        }
         words.extend(more.iter().map(|word| (*word).to_owned()));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.invocation.command("run", &words)
@@ -195,6 +219,17 @@ impl RunIntent {
             more.push("--retry-rejects");
         }
         self.again(&more)
+    }
+}
+
+/// `user=42`: the subject's name and its key, which may hold anything but be empty.
+pub(super) fn subject(text: &str) -> Result<SubjectKey, String> {
+    match text.split_once('=') {
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok(SubjectKey {
+            name: name.to_owned(),
+            key: key.to_owned(),
+        }),
+        _ => Err("a subject is NAME=KEY, such as user=42".to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ mod intent;
 
 mod check;
 mod completions;
+mod introspect;
 mod json_schema;
 mod plan;
 mod run;
@@ -69,6 +70,7 @@ fn act(action: Action, console: &Console) -> Result<u8> {
         Action::Stats { invocation, show_keys } => block_on(stats::run(&invocation, show_keys, console)),
         Action::Runs(invocation, limit) => block_on(runs::run(&invocation, limit, console)),
         Action::Schema(intent) => block_on(schema::run(&intent, console)),
+        Action::Introspect(intent) => block_on(introspect::run(&intent, console)),
     }
 }
 

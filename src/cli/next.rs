@@ -17,13 +17,14 @@ impl Step {
     }
 }
 
-/// What follows a run. `look` shows the rejected rows in the targets.
-pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[String]) -> Vec<Step> {
+/// What follows a run. `look` shows the rejected rows in each target, by connection.
+pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[(String, String)]) -> Vec<Step> {
     let mut steps = Vec::new();
-    let rejects = report
+    let rejecting: Vec<_> = report
         .streams
         .iter()
-        .any(|stream| stream.rejects_open > 0 || stream.rejected > 0);
+        .filter(|stream| stream.rejects_open > 0 || stream.rejected > 0)
+        .collect();
     if report.dry_run {
         // Nothing was kept: there is no reject to look at, and nothing to go on after.
         match report.status {
@@ -38,16 +39,28 @@ pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[String]) -> 
         RunStatus::TooManyRejects => steps.push(Step::new("go on all the same", allowing_all(intent, &[]))),
         RunStatus::Interrupted | RunStatus::Failed => steps.push(Step::new("go on", intent.resume())),
     }
-    if rejects {
+    if !rejecting.is_empty() {
         let invocation = &intent.invocation;
         steps.push(Step::new(
             "which rows are rejected",
             invocation.command("stats", &["--show-keys"]),
         ));
-        steps.extend(look.iter().map(|query| Step::new("the rows themselves", query.clone())));
-        steps.push(Step::new("after mending", intent.again(&["--retry-rejects"])));
+        let concerned = |connection: &str| {
+            rejecting
+                .iter()
+                .any(|stream| stream.target.split('.').next() == Some(connection))
+        };
+        let queries = look.iter().filter(|(connection, _)| concerned(connection));
+        steps.extend(queries.map(|(_, query)| Step::new("the rows themselves", query.clone())));
+        steps.push(Step::new(
+            "after mending",
+            match intent.plan.subject {
+                Some(_) => intent.again(&[]),
+                None => intent.again(&["--retry-rejects"]),
+            },
+        ));
     }
-    if report.status == RunStatus::Done {
+    if report.status == RunStatus::Done && intent.plan.subject.is_none() {
         steps.push(Step::new("both sides", intent.invocation.command("stats", &[])));
     }
     steps
@@ -104,7 +117,17 @@ mod tests {
             stream.rejects_open = rejected;
             stream.rejected = rejected;
         }
-        render(&steps(&intent, &report, &["sqlite3 game.db".to_owned()]), false)
+        render(
+            &steps(
+                &intent,
+                &report,
+                &[
+                    ("game".to_owned(), "sqlite3 game.db".to_owned()),
+                    ("other".to_owned(), "none".to_owned()),
+                ],
+            ),
+            false,
+        )
     }
 
     #[test]

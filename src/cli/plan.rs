@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::failure::{self, ErrorDocument, FindingDocument};
+use super::failure;
 use super::figures;
 use super::files::Files;
 use super::intent::Invocation;
 use super::output::{Console, Tone, visible};
 use super::schema;
 use super::table::{Align, Grid};
-use crate::data::counts::Counts;
 use crate::data::stream::OnConflict;
-use crate::pipeline::plan::{self, Options, Plan, PlannedColumn, PlannedStream};
+use crate::mapping::difference::Difference;
+use crate::pipeline::plan::{self, Options, Plan, PlannedStream};
 use crate::{Result, error};
+
+mod coverage;
+mod document;
 
 /// Widest expression that is shown whole.
 const EXPRESSION_MAX: usize = 60;
@@ -29,14 +30,14 @@ pub(super) async fn run(invocation: &Invocation, options: &Options, console: &Co
         console.note(&failure::findings(&plan.findings, Some(invocation), console.note_color));
     }
     if console.is_json() {
-        console.document(&PlanDocument::of(&plan, invocation))?;
+        console.document(&document::PlanDocument::of(&plan, invocation))?;
     } else {
-        console.result(&text(&plan, console.result_color))?;
+        console.result(&text(&plan, options.count, console.result_color))?;
     }
     Ok(error::EXIT_DONE)
 }
 
-fn text(plan: &Plan, color: bool) -> String {
+fn text(plan: &Plan, counted: bool, color: bool) -> String {
     let streams = u64::try_from(plan.streams.len()).unwrap_or(u64::MAX);
     let mut lines = vec![visible(&format!(
         "project {}, environment {}: {} in this order",
@@ -46,9 +47,10 @@ fn text(plan: &Plan, color: bool) -> String {
     ))];
     for (index, stream) in plan.streams.iter().enumerate() {
         lines.push(String::new());
-        lines.extend(described(index + 1, stream, color));
+        lines.extend(described(index + 1, stream, counted, color));
     }
     lines.push(String::new());
+    lines.extend(coverage::lines(plan));
     let left_out = |name: &String| visible(&format!("left out, a connection of it is disabled: {name}"));
     lines.extend(plan.disabled.iter().map(left_out));
     let limits = &plan.limits;
@@ -62,7 +64,7 @@ fn text(plan: &Plan, color: bool) -> String {
     lines.join("\n")
 }
 
-fn described(number: usize, stream: &PlannedStream, color: bool) -> Vec<String> {
+fn described(number: usize, stream: &PlannedStream, counted: bool, color: bool) -> Vec<String> {
     let name = Tone::Strong.paint(&visible(&stream.name), color);
     let ends = visible(&format!("{} → {}", stream.source, stream.target));
     let mut lines = vec![
@@ -80,9 +82,42 @@ fn described(number: usize, stream: &PlannedStream, color: bool) -> Vec<String> 
         ]);
     }
     lines.extend(grid.render().lines().map(|line| format!("   {line}")));
+    lines.extend(differences(stream, counted, color));
     let note = Tone::Caution.paint("note:", color);
     lines.extend(stream.notes.iter().map(|text| format!("   {note} {}", visible(text))));
     lines
+}
+
+/// Where the target holds less than the source, and for how many rows that matters.
+fn differences(stream: &PlannedStream, counted: bool, color: bool) -> Vec<String> {
+    if stream.differences.is_empty() {
+        return Vec::new();
+    }
+    let mut heads = vec!["differs", "in that", "so that"];
+    heads.extend(counted.then_some("concerns"));
+    let heads: Vec<_> = heads.into_iter().map(|head| (head, Align::Left)).collect();
+    let mut grid = Grid::new(&heads, color);
+    for difference in &stream.differences {
+        let rows = difference
+            .rows
+            .map_or_else(|| "not counted".to_owned(), |rows| figures::counted(rows, "row"));
+        grid.row([&columns(difference), &difference.what, &difference.effect, &rows]);
+    }
+    let mut lines = vec![String::new()];
+    lines.extend(grid.render().lines().map(|line| format!("   {line}")));
+    if counted && stream.filtered {
+        lines.push("   counted among all rows of the source: `where` is not looked at".to_owned());
+    }
+    lines
+}
+
+/// `status`, or `status (from state)`.
+fn columns(difference: &Difference) -> String {
+    if difference.column == difference.source_column {
+        difference.column.clone()
+    } else {
+        format!("{} (from {})", difference.column, difference.source_column)
+    }
 }
 
 /// An expression in one line, cut where it is long; JSON has all of it.
@@ -96,7 +131,7 @@ fn short(expression: &str) -> String {
     format!("{}…", cut.trim_end())
 }
 
-/// `begins, about 1,200 rows; key id; rows that exist are updated`.
+/// `begins, about 1,200 rows; key id; rows that exist are updated; after users`.
 fn manner(stream: &PlannedStream) -> String {
     let state = match &stream.checkpoint {
         None => "begins".to_owned(),
@@ -110,7 +145,7 @@ fn manner(stream: &PlannedStream) -> String {
         .map(|rows| format!(", about {}", figures::counted(rows, "row")))
         .unwrap_or_default();
     let conflict = match stream.on_conflict {
-        OnConflict::Error => "a row that exists is a reject",
+        OnConflict::Error | OnConflict::ErrorUnlessEqual => "a row that exists is a reject",
         OnConflict::Skip => "rows that exist are skipped",
         OnConflict::Update => "rows that exist are updated",
     };
@@ -122,111 +157,10 @@ fn manner(stream: &PlannedStream) -> String {
     } else {
         format!(", read by {}", stream.source_key.join(", "))
     };
-    format!("{state}{rows}; key {key}{read}; {conflict}")
-}
-
-/// A plan for programs.
-#[derive(Debug, Serialize)]
-struct PlanDocument<'a> {
-    project: &'a str,
-    environment: &'a str,
-    status: &'static str,
-    streams: Vec<StreamDocument<'a>>,
-    disabled: &'a [String],
-    limits: LimitsDocument,
-    findings: Vec<FindingDocument>,
-    error: Option<ErrorDocument>,
-}
-
-#[derive(Debug, Serialize)]
-struct StreamDocument<'a> {
-    name: &'a str,
-    source: &'a str,
-    target: &'a str,
-    on_conflict: OnConflict,
-    key: &'a [String],
-    source_key: &'a [String],
-    resumable: bool,
-    rows_estimate: Option<u64>,
-    columns: Vec<ColumnDocument<'a>>,
-    checkpoint: Option<CheckpointDocument>,
-    notes: &'a [String],
-}
-
-#[derive(Debug, Serialize)]
-struct ColumnDocument<'a> {
-    name: &'a str,
-    #[serde(rename = "type")]
-    ty: &'a str,
-    expression: &'a str,
-    expression_type: &'a str,
-}
-
-/// A checkpoint without its position: that holds values of the source.
-#[derive(Debug, Serialize)]
-struct CheckpointDocument {
-    batches: i64,
-    complete: bool,
-    counts: Counts,
-}
-
-#[derive(Debug, Serialize)]
-struct LimitsDocument {
-    batch_rows_max: u64,
-    batch_bytes_max: u64,
-    batch_milliseconds_max: u64,
-    max_rejects: u64,
-}
-
-impl<'a> PlanDocument<'a> {
-    fn of(plan: &'a Plan, invocation: &Invocation) -> Self {
-        Self {
-            project: &plan.project,
-            environment: &plan.environment,
-            status: "ready",
-            streams: plan.streams.iter().map(StreamDocument::of).collect(),
-            disabled: &plan.disabled,
-            limits: LimitsDocument {
-                batch_rows_max: plan.limits.batch_rows_max,
-                batch_bytes_max: plan.limits.batch_bytes_max,
-                batch_milliseconds_max: plan.limits.batch_milliseconds_max,
-                max_rejects: plan.limits.max_rejects,
-            },
-            findings: FindingDocument::all(&plan.findings, Some(invocation)),
-            error: None,
-        }
-    }
-}
-
-impl<'a> StreamDocument<'a> {
-    fn of(stream: &'a PlannedStream) -> Self {
-        Self {
-            name: &stream.name,
-            source: &stream.source,
-            target: &stream.target,
-            on_conflict: stream.on_conflict,
-            key: &stream.key,
-            source_key: &stream.source_key,
-            resumable: stream.resumable,
-            rows_estimate: stream.rows_estimate,
-            columns: stream.columns.iter().map(ColumnDocument::of).collect(),
-            checkpoint: stream.checkpoint.as_ref().map(|checkpoint| CheckpointDocument {
-                batches: checkpoint.sequence,
-                complete: checkpoint.complete,
-                counts: checkpoint.counts,
-            }),
-            notes: &stream.notes,
-        }
-    }
-}
-
-impl<'a> ColumnDocument<'a> {
-    fn of(column: &'a PlannedColumn) -> Self {
-        Self {
-            name: &column.target,
-            ty: &column.target_type,
-            expression: &column.expression,
-            expression_type: &column.source_type,
-        }
-    }
+    let after = if stream.after.is_empty() {
+        String::new()
+    } else {
+        format!("; after {}", stream.after.join(", "))
+    };
+    format!("{state}{rows}; key {key}{read}; {conflict}{after}")
 }

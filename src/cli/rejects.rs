@@ -194,6 +194,7 @@ mod tests {
             kind: ConnectionKind::Postgres {
                 url: "postgres://u:canary@h/d".to_owned().into(),
                 create_database: false,
+                new_database: crate::config::connection::NewDatabase::default(),
             },
         };
         let text = where_to_look(&postgres, "game");

@@ -11,6 +11,7 @@ use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::report::RunReport;
 use crate::pipeline::run;
 use crate::pipeline::shutdown::Shutdown;
+use crate::pipeline::subject::SubjectKey;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
@@ -20,7 +21,18 @@ pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
     };
     match prepare(intent, &files, console).await {
         Ok(plan) => carry_out(intent, &files, plan, console).await,
-        Err(error) => not_begun(&error, Some(&files.project.name), intent, console),
+        Err(error) => not_begun(&asked_for(error, intent), Some(&files.project.name), intent, console),
+    }
+}
+
+/// Only here, where it was typed, an error says whose rows were not found.
+fn asked_for(error: Error, intent: &RunIntent) -> Error {
+    match &intent.plan.subject {
+        Some(SubjectKey { name, key }) if error.kind() == ErrorKind::Absent => {
+            let hint = error.advice().to_owned();
+            Error::new(ErrorKind::Absent, format!("no row belongs to {name} {key}")).hint(hint)
+        }
+        _ => error,
     }
 }
 
@@ -58,7 +70,10 @@ async fn carry_out(intent: &RunIntent, files: &Files, plan: Plan, console: &Cons
     signals::watch(console.clone(), shutdown.clone(), intent)?;
     let progress = Progress::new(
         console,
-        &format!("{} in {}", plan.project, plan.environment),
+        &match &intent.plan.subject {
+            Some(subject) => format!("{} in {}, one {}", plan.project, plan.environment, subject.name),
+            None => format!("{} in {}", plan.project, plan.environment),
+        },
         intent.run.retry_rejects,
     );
     let report = Box::pin(run::run(plan, intent.run, progress.events(), shutdown)).await;
@@ -67,20 +82,25 @@ async fn carry_out(intent: &RunIntent, files: &Files, plan: Plan, console: &Cons
 }
 
 /// How the reject stores of the targets are looked into.
-fn where_to_look(files: &Files, only: &[String]) -> Result<Vec<String>> {
+fn where_to_look(files: &Files, only: &[String]) -> Result<Vec<(String, String)>> {
     let streams = files.streams(only);
     let resolved = files.resolve(&streams)?;
     let targets = Files::ends(&streams).into_iter().filter(|(_, role)| *role == Role::Sink);
     Ok(targets
-        .map(|(name, _)| rejects::where_to_look(&resolved[&name], &files.project.name))
+        .map(|(name, _)| {
+            let query = rejects::where_to_look(&resolved[&name], &files.project.name);
+            (name, query)
+        })
         .collect())
 }
 
 /// The result to stdout, then what people want to know to stderr.
-fn tell(intent: &RunIntent, report: &RunReport, look: &[String], console: &Console) -> Result<u8> {
+fn tell(intent: &RunIntent, report: &RunReport, look: &[(String, String)], console: &Console) -> Result<u8> {
     let color = console.note_color;
     let printed = if console.is_json() {
-        console.document(&RunDocument::of(report, &intent.invocation))
+        console.document(&RunDocument::of(report, intent))
+    } else if let Some(subject) = &intent.plan.subject {
+        console.result(&summary::subject_text(report, subject, console.result_color))
     } else {
         console.result(&summary::text(report, console.result_color))
     };
@@ -105,7 +125,7 @@ fn tell(intent: &RunIntent, report: &RunReport, look: &[String], console: &Conso
 fn not_begun(error: &Error, project: Option<&str>, intent: &RunIntent, console: &Console) -> Result<u8> {
     let invocation = &intent.invocation;
     let printed = if console.is_json() {
-        console.document(&RunDocument::not_begun(error, project, invocation, intent.run.dry_run))
+        console.document(&RunDocument::not_begun(error, project, intent))
     } else {
         Ok(())
     };

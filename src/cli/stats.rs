@@ -16,6 +16,7 @@ use crate::data::stream::Origin;
 use crate::ledger::Checkpoint;
 use crate::mapping::Stream;
 use crate::mapping::stream::From;
+use crate::pipeline::foreign_keys;
 use crate::pipeline::report::StreamStatus;
 use crate::sink::Sink;
 use crate::source::{self, Source};
@@ -83,14 +84,15 @@ async fn gather(files: &Files, invocation: &Invocation, show_keys: bool) -> Resu
     let streams = files.streams(&[]);
     let project = &files.project.name;
     let mut groups = Groups::new(show_keys);
+    let mut warnings = Vec::new();
     let mut ledgers = BTreeMap::new();
     for (name, sink) in files.open_sinks(&streams, invocation).await? {
         let checkpoints = sink.checkpoints(project).await?;
         let open: BTreeMap<String, u64> = sink.reject_counts(project).await?.into_iter().collect();
         read_rejects(sink.as_ref(), project, &mut groups).await?;
+        warnings.extend(foreign_keys::still_away(sink.as_ref(), project).await?);
         ledgers.insert(name, (sink, checkpoints, open));
     }
-    let mut warnings = Vec::new();
     let sources = open_sources(files, &streams, &mut warnings).await?;
     let mut found = Vec::new();
     for stream in &streams {
@@ -105,9 +107,16 @@ async fn gather(files: &Files, invocation: &Invocation, show_keys: bool) -> Resu
             Some(_) => Some(sink.count(table).await?),
             None => None,
         };
-        let checkpoint = checkpoints.iter().find(|checkpoint| checkpoint.stream == stream.name.value);
+        let splits = checkpoints.iter().filter(|checkpoint| checkpoint.stream == stream.name.value);
+        let checkpoint = Checkpoint::whole(splits);
         let rejects_open = open.get(&stream.name.value).copied().unwrap_or(0);
-        found.push(StreamStats::of(stream, checkpoint, source_rows, target_rows, rejects_open));
+        found.push(StreamStats::of(
+            stream,
+            checkpoint.as_ref(),
+            source_rows,
+            target_rows,
+            rejects_open,
+        ));
     }
     Ok(StatsDocument {
         project: project.clone(),

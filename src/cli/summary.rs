@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::failure::ErrorDocument;
 use super::figures;
-use super::intent::Invocation;
+use super::intent::RunIntent;
 use super::output::visible;
 use super::rejects::RejectGroup;
 use super::table::{Align, Grid};
 use crate::Error;
 use crate::pipeline::report::{RunReport, RunStatus, StreamReport, StreamStatus};
+use crate::pipeline::subject::SubjectKey;
 
 const HEADS: [(&str, Align); 10] = [
     ("stream", Align::Left),
@@ -26,11 +27,54 @@ const HEADS: [(&str, Align); 10] = [
     ("status", Align::Left),
 ];
 
+/// What happened to one subject's rows: a line for each stream with where they went, and how it
+/// ended. Shorter than [`text`]: whoever moves one user looks at a few rows.
+pub(super) fn subject_text(report: &RunReport, subject: &SubjectKey, color: bool) -> String {
+    let filtered = report.streams.iter().any(|stream| stream.filtered > 0);
+    let heads = ["read", "inserted", "updated", "skipped", "filtered", "rejected"].map(|head| (head, Align::Right));
+    let heads = heads.into_iter().filter(|(head, _)| filtered || *head != "filtered");
+    let heads: Vec<_> = [("stream", Align::Left)]
+        .into_iter()
+        .chain(heads)
+        .chain([("from → to", Align::Left)])
+        .collect();
+    let mut grid = Grid::new(&heads, color);
+    let line = |name: &str, counts: [u64; 7], way: String| {
+        let counts = counts.iter().take(6).enumerate().filter(|(i, _)| filtered || *i != 4);
+        let mut line = vec![name.to_owned()];
+        line.extend(counts.map(|(_, rows)| figures::count(*rows)));
+        line.push(way);
+        line
+    };
+    let mut sums = [0; 7];
+    for stream in &report.streams {
+        let way = match stream.status {
+            StreamStatus::Pending => "not begun".to_owned(),
+            StreamStatus::Partial => "nothing kept".to_owned(),
+            _ => format!("{} → {}", stream.source, stream.target),
+        };
+        grid.row(line(&stream.name, counts(stream), way));
+        for (sum, count) in sums.iter_mut().zip(counts(stream)) {
+            *sum += count;
+        }
+    }
+    if report.streams.len() > 1 {
+        grid.total(line("total", sums, String::new()));
+    }
+    let nothing = match report.status {
+        RunStatus::Done | RunStatus::Rejects if sums[1] + sums[2] == 0 && report.dry_run => ", nothing would change",
+        RunStatus::Done | RunStatus::Rejects if sums[1] + sums[2] == 0 => ", nothing had to change",
+        _ => "",
+    };
+    let (name, key) = (visible(&subject.name), visible(&subject.key));
+    format!("{}\n{name} {key}: {}\n", grid.render(), outcome(report, nothing))
+}
+
 /// A line for each stream, their sum where there are several, and how it ended.
 pub(super) fn text(report: &RunReport, color: bool) -> String {
     let mut grid = Grid::new(&HEADS, color);
     for stream in &report.streams {
-        grid.row(line(&stream.name, counts(stream), stream.seconds, status(stream.status)));
+        grid.row(line(&stream.name, counts(stream), stream.seconds, &status(stream)));
     }
     if report.streams.len() > 1 {
         let mut sums = [0; 7];
@@ -46,7 +90,7 @@ pub(super) fn text(report: &RunReport, color: bool) -> String {
             "",
         ));
     }
-    format!("{}\n{}\n", grid.render(), outcome(report))
+    format!("{}\n{}\n", grid.render(), outcome(report, ""))
 }
 
 fn line(name: &str, counts: [u64; 7], seconds: f64, status: &str) -> Vec<String> {
@@ -69,17 +113,21 @@ const fn counts(stream: &StreamReport) -> [u64; 7] {
     ]
 }
 
-const fn status(status: StreamStatus) -> &'static str {
-    match status {
+fn status(stream: &StreamReport) -> String {
+    let status = match stream.status {
         StreamStatus::Pending => "not begun",
         StreamStatus::Partial => "incomplete",
         StreamStatus::Complete => "complete",
         StreamStatus::AlreadyComplete => "complete before",
+    };
+    match &stream.waits_for {
+        Some(connection) => format!("{status}, waits for {connection}"),
+        None => status.to_owned(),
     }
 }
 
 /// One sentence: how it ended, and what stays of it.
-fn outcome(report: &RunReport) -> String {
+fn outcome(report: &RunReport, aside: &str) -> String {
     let ended = match report.status {
         RunStatus::Done => "done",
         RunStatus::Rejects => "complete, with rejects",
@@ -91,11 +139,11 @@ fn outcome(report: &RunReport) -> String {
         "this was a dry run: all of it was rolled back, nothing was written"
     } else {
         match report.status {
-            RunStatus::Done | RunStatus::Rejects => return ended.to_owned(),
+            RunStatus::Done | RunStatus::Rejects => return format!("{ended}{aside}"),
             RunStatus::TooManyRejects | RunStatus::Interrupted | RunStatus::Failed => "what the table shows is committed",
         }
     };
-    format!("{ended}; {kept}")
+    format!("{ended}{aside}; {kept}")
 }
 
 /// The rejects of a run, by stream, reason and column; empty where there are none.
@@ -123,193 +171,59 @@ pub(super) struct RunDocument<'a> {
     project: Option<&'a str>,
     environment: &'a str,
     dry_run: bool,
+    #[serde(rename = "for")]
+    subject: Option<SubjectDocument<'a>>,
     status: RunStatus,
     streams: &'a [StreamReport],
     warnings: &'a [String],
     error: Option<ErrorDocument>,
 }
 
+/// Whose rows were moved, as the command line says it.
+#[derive(Debug, Serialize)]
+struct SubjectDocument<'a> {
+    subject: &'a str,
+    key: &'a str,
+}
+
+impl<'a> SubjectDocument<'a> {
+    fn of(intent: &'a RunIntent) -> Option<Self> {
+        let SubjectKey { name, key } = intent.plan.subject.as_ref()?;
+        Some(Self { subject: name, key })
+    }
+}
+
 impl<'a> RunDocument<'a> {
     /// A run that took place.
-    pub(super) fn of(report: &'a RunReport, invocation: &Invocation) -> Self {
+    pub(super) fn of(report: &'a RunReport, intent: &'a RunIntent) -> Self {
         Self {
             run: Some(&report.run),
             project: Some(&report.project),
             environment: &report.environment,
             dry_run: report.dry_run,
+            subject: SubjectDocument::of(intent),
             status: report.status,
             streams: &report.streams,
             warnings: &report.warnings,
-            error: ErrorDocument::of_report(report, invocation),
+            error: ErrorDocument::of_report(report, &intent.invocation),
         }
     }
 
     /// A run that could not begin.
-    pub(super) fn not_begun(error: &Error, project: Option<&'a str>, invocation: &'a Invocation, dry_run: bool) -> Self {
+    pub(super) fn not_begun(error: &Error, project: Option<&'a str>, intent: &'a RunIntent) -> Self {
         Self {
             run: None,
             project,
-            environment: &invocation.environment,
-            dry_run,
+            environment: &intent.invocation.environment,
+            dry_run: intent.run.dry_run,
+            subject: SubjectDocument::of(intent),
             status: RunStatus::Failed,
             streams: &[],
             warnings: &[],
-            error: Some(ErrorDocument::of(error, Some(invocation))),
+            error: Some(ErrorDocument::of(error, Some(&intent.invocation))),
         }
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::ErrorKind;
-    use crate::pipeline::report::ReasonCount;
-
-    /// A run of two streams, one of which was complete before.
-    pub(in crate::cli) fn report() -> RunReport {
-        let stream = |name: &str, read, inserted, status| StreamReport {
-            name: name.to_owned(),
-            source: format!("app.{name}"),
-            target: format!("game.{name}"),
-            status,
-            read,
-            filtered: 0,
-            inserted,
-            updated: 0,
-            skipped: 0,
-            rejected: read - inserted,
-            batches: u64::from(read > 0),
-            seconds: if read > 0 { 1.25 } else { 0.0 },
-            source_rows: Some(read),
-            target_rows: Some(inserted),
-            rejects_open: read - inserted,
-            reasons: Vec::new(),
-        };
-        let mut players = stream("players", 12_345, 12_343, StreamStatus::Complete);
-        players.reasons.push(ReasonCount {
-            reason: "too_long".to_owned(),
-            column: Some("username".to_owned()),
-            detail: "longer than varchar(50)".to_owned(),
-            rows: 2,
-        });
-        players.rejects_open = 5;
-        RunReport {
-            run: "00000000-0000-4000-8000-000000000001".to_owned(),
-            project: "game".to_owned(),
-            environment: "embedded".to_owned(),
-            dry_run: false,
-            status: RunStatus::Rejects,
-            streams: vec![players, stream("games", 0, 0, StreamStatus::AlreadyComplete)],
-            warnings: Vec::new(),
-            error: None,
-            hint: None,
-            error_kind: None,
-        }
-    }
-
-    fn invocation() -> Invocation {
-        Invocation {
-            project: "mappings/game".into(),
-            environment: "embedded".to_owned(),
-            config_dir: "config".into(),
-        }
-    }
-
-    #[test]
-    fn a_run_as_a_table() {
-        let mut report = report();
-        let real = text(&report, false) + &rejects(&report);
-        report.dry_run = true;
-        let rehearsed = outcome(&report);
-        report.dry_run = false;
-        report.status = RunStatus::Interrupted;
-        insta::assert_snapshot!(format!("{real}\n\n{rehearsed}\n{}", outcome(&report)), @r#"
-        stream     read  inserted  updated  skipped  filtered  rejected  batches    time  status
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        players  12,345    12,343        0        0         0         2        1  1.25 s  complete
-        games         0         0        0        0         0         0        0  0.00 s  complete before
-        total    12,345    12,343        0        0         0         2        1  1.25 s
-
-        complete, with rejects
-        rejects:
-          players: 2 × too_long (username): longer than varchar(50)
-          players: 3 rows rejected before, still open
-
-        complete, with rejects; this was a dry run: all of it was rolled back, nothing was written
-        interrupted; what the table shows is committed
-        "#);
-    }
-
-    #[test]
-    fn a_run_as_a_document() {
-        let mut report = report();
-        report.streams.truncate(1);
-        report.status = RunStatus::Failed;
-        report.error = Some("`game`: no space is left".to_owned());
-        report.hint = Some("free some space".to_owned());
-        report.error_kind = Some(ErrorKind::Full);
-        insta::assert_json_snapshot!(RunDocument::of(&report, &invocation()), @r#"
-        {
-          "run": "00000000-0000-4000-8000-000000000001",
-          "project": "game",
-          "environment": "embedded",
-          "dry_run": false,
-          "status": "failed",
-          "streams": [
-            {
-              "name": "players",
-              "source": "app.players",
-              "target": "game.players",
-              "status": "complete",
-              "read": 12345,
-              "filtered": 0,
-              "inserted": 12343,
-              "updated": 0,
-              "skipped": 0,
-              "rejected": 2,
-              "batches": 1,
-              "seconds": 1.25,
-              "source_rows": 12345,
-              "target_rows": 12343,
-              "rejects_open": 5,
-              "reasons": [
-                {
-                  "reason": "too_long",
-                  "column": "username",
-                  "detail": "longer than varchar(50)",
-                  "rows": 2
-                }
-              ]
-            }
-          ],
-          "warnings": [],
-          "error": {
-            "kind": "full",
-            "message": "`game`: no space is left",
-            "hint": "free some space",
-            "exit_code": 3,
-            "findings": []
-          }
-        }
-        "#);
-        let error = Error::new(ErrorKind::Unreachable, "`game` cannot be reached");
-        insta::assert_json_snapshot!(RunDocument::not_begun(&error, Some("game"), &invocation(), true), @r#"
-        {
-          "run": null,
-          "project": "game",
-          "environment": "embedded",
-          "dry_run": true,
-          "status": "failed",
-          "streams": [],
-          "warnings": [],
-          "error": {
-            "kind": "unreachable",
-            "message": "`game` cannot be reached",
-            "hint": "check address and port, and that the server runs",
-            "exit_code": 3,
-            "findings": []
-          }
-        }
-        "#);
-    }
-}
+pub(super) mod tests;

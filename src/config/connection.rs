@@ -34,7 +34,18 @@ pub enum ConnectionKind {
         url: SecretString,
         /// As a sink: create the database where it is missing.
         create_database: bool,
+        /// What a database that is created is like.
+        new_database: NewDatabase,
     },
+}
+
+/// What a database that is created is like, where that is not left to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewDatabase {
+    /// Role that owns it.
+    pub owner: Option<String>,
+    /// Encoding of its text, as the server names it.
+    pub encoding: Option<String>,
 }
 
 impl ConnectionKind {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::connection::NewDatabase;
 use super::limits::Limits;
 use super::secret::{Value, ValueEntry};
 use super::url;
@@ -45,6 +46,15 @@ struct ConnectionEntry {
     /// `create_database = true`. The default is false.
     #[schemars(example = true)]
     create_database: Option<Marked<bool>>,
+    /// Of `postgres` with `create_database = true`: the role that owns a database which is created:
+    /// `owner = "game_owner"`. The role of the URL has to be a member of it. The default is the
+    /// role of the URL.
+    #[schemars(example = &"game_owner")]
+    owner: Option<Marked<String>>,
+    /// Of `postgres` with `create_database = true`: the encoding of a database which is created,
+    /// as the server names it: `encoding = "UTF8"`. The default is UTF8.
+    #[schemars(example = &"UTF8")]
+    encoding: Option<Marked<String>>,
     /// Leave out all streams that read or write this connection; the run says so:
     /// `disabled = true`. The default is false.
     #[schemars(example = true)]
@@ -59,7 +69,7 @@ pub(super) enum Kind {
     Sqlite,
     /// The `data.db` of a PocketBase; it is only read.
     Pocketbase,
-    /// A PostgreSQL database; it is only written.
+    /// A PostgreSQL database; as a source it is only read.
     Postgres,
 }
 
@@ -74,8 +84,8 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
     schema.insert(
         "allOf".to_owned(),
         serde_json::json!([
-            rule("sqlite", "path", &["url"]),
-            rule("pocketbase", "path", &["url", "create_database"]),
+            rule("sqlite", "path", &["url", "owner", "encoding"]),
+            rule("pocketbase", "path", &["url", "create_database", "owner", "encoding"]),
             rule("postgres", "url", &["path"]),
         ]),
     );
@@ -92,6 +102,8 @@ pub(super) struct Declared {
     pub(super) address: Value,
     /// Create what is missing.
     pub(super) create_database: bool,
+    /// What is created is like this.
+    pub(super) new_database: NewDatabase,
     /// Left out.
     pub(super) disabled: bool,
 }
@@ -132,6 +144,11 @@ fn connection(reader: &mut Reader, name: Located<String>, entry: Marked<Connecti
             "PocketBase is only read: leave it out",
         );
     }
+    let created = entry.create_database.is_some_and(Marked::into_inner);
+    let new_database = NewDatabase {
+        owner: of_new_database(reader, entry.owner, "owner", kind, created),
+        encoding: of_new_database(reader, entry.encoding, "encoding", kind, created),
+    };
     let address = reader.required(address, &span, &owner, example)?;
     let address = Value::check(reader, key, address)?;
     if let Some(written) = address.written() {
@@ -141,9 +158,38 @@ fn connection(reader: &mut Reader, name: Located<String>, entry: Marked<Connecti
         name,
         kind,
         address,
-        create_database: entry.create_database.is_some_and(Marked::into_inner),
+        create_database: created,
+        new_database,
         disabled: entry.disabled.is_some_and(Marked::into_inner),
     })
+}
+
+/// A key that says what a created database is like.
+fn of_new_database(reader: &mut Reader, value: Option<Marked<String>>, key: &str, kind: Kind, created: bool) -> Option<String> {
+    let value = value?;
+    if kind != Kind::Postgres {
+        refuse(reader, &value, key, kind, "leave it out");
+        return None;
+    }
+    let fault = if value.get().is_empty() {
+        Some(("is empty", "name it, or leave the key out"))
+    } else if !created {
+        Some((
+            "speaks of a database that is created, and none is",
+            "add `create_database = true`, or leave it out",
+        ))
+    } else {
+        None
+    };
+    if let Some((what, help)) = fault {
+        let place = reader.place(value.span());
+        reader.findings.push(
+            Finding::error("config::new_database", Some(place), format!("`{key}` {what}"))
+                .label("means nothing")
+                .help(help),
+        );
+    }
+    Some(value.into_inner())
 }
 
 fn refuse<T>(reader: &mut Reader, value: &Marked<T>, key: &str, kind: Kind, help: &str) {

@@ -32,6 +32,21 @@ pub struct Limits {
     #[serde(deserialize_with = "positive")]
     #[schemars(range(min = 1), example = 1_048_576)]
     pub portion_bytes_max: usize,
+    /// How many streams are moved side by side at most, where their foreign keys allow it. Streams
+    /// that read one table together count once. `--jobs` goes before this one: `jobs = 2`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 2)]
+    pub jobs: usize,
+    /// Into how many ranges of keys a big table is split at most; they are read and written over
+    /// connections of their own. 1 splits nothing: `splits_max = 4`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 4)]
+    pub splits_max: usize,
+    /// From how many rows on (by the source's estimate) a table is split:
+    /// `split_rows_min = 1000000`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 1_000_000)]
+    pub split_rows_min: u64,
     /// How many rows may be refused before a run stops; it stops at one more. 0 stops at the
     /// first. A project's own `max_rejects` and `--max-rejects` go before this one:
     /// `max_rejects = 100`.
@@ -51,6 +66,9 @@ impl Default for Limits {
             batch_milliseconds_max: 1_000,
             portion_rows_max: 8_192,
             portion_bytes_max: 4 << 20,
+            jobs: 4,
+            splits_max: 1,
+            split_rows_min: 1_000_000,
             max_rejects: 0,
             retry_seconds_max: 120,
         }

@@ -131,6 +131,7 @@ fn connect(declared: &Declared, environment: &Environment) -> Result<Connection,
         Kind::Postgres => ConnectionKind::Postgres {
             url: address.value,
             create_database,
+            new_database: declared.new_database.clone(),
         },
     };
     Ok(Connection {

@@ -1,9 +1,14 @@
 //! What a source hands over: rows in columns, the rows it could not read, and how far it got.
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 
 use super::position::{KeyBuffer, Position};
 use super::reject::Reject;
+
+/// Shows a row of a batch as one JSON object ([`super::render::row_json`] for plain columns).
+pub type RowJson = fn(&RecordBatch, usize) -> String;
 
 /// Some thousand rows of one stream in key order, as read.
 ///
@@ -14,11 +19,15 @@ pub struct SourceBatch {
     /// and field metadata of their [`super::column::ColumnType`].
     pub rows: RecordBatch,
     /// Source key of each row in `rows`: names the row when something is wrong with it later.
-    pub keys: KeyBuffer,
+    /// Shared, for a batch goes to every stream that reads the same rows.
+    pub keys: Arc<KeyBuffer>,
     /// Rows that could not be read exactly.
     pub rejects: Vec<Reject>,
     /// Position after the last row of this batch (readable or not).
     pub position: Position,
+    /// A row of `rows` as one JSON object, for the reject store: the source knows how to show
+    /// columns that travel in a form of its own.
+    pub row_json: RowJson,
     /// Bytes that the rows take in the source, roughly; for progress.
     pub bytes: u64,
 }

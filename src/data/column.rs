@@ -13,6 +13,15 @@ use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 /// Metadata key that carries the meaning of a field.
 pub const TYPE_KEY: &str = "dbferry.type";
 
+/// The date after all others, as Arrow's days: Postgres has one, and no finite date is this number.
+pub const DATE_INFINITY: i32 = i32::MAX;
+/// The date before all others.
+pub const DATE_MINUS_INFINITY: i32 = i32::MIN;
+/// The timestamp after all others, as Arrow's microseconds.
+pub const TIMESTAMP_INFINITY: i64 = i64::MAX;
+/// The timestamp before all others.
+pub const TIMESTAMP_MINUS_INFINITY: i64 = i64::MIN;
+
 /// Fraction digits of a second: 0 to 6.
 pub type FractionDigits = u8;
 
@@ -54,7 +63,7 @@ pub enum ColumnType {
     },
     /// Bytes; Arrow `Binary`.
     Bytes,
-    /// `date`; Arrow `Date32`.
+    /// `date`; Arrow `Date32`. Infinity is [`DATE_INFINITY`], which no finite date is.
     Date,
     /// `time`; Arrow `Time64(µs)`.
     Time {
@@ -63,6 +72,8 @@ pub enum ColumnType {
     },
     /// `timestamp` with or without time zone; Arrow `Timestamp(µs, "UTC" or none)`.
     /// A timestamp without zone is a wall clock; an instant becomes one as its UTC wall clock.
+    /// Infinity is [`TIMESTAMP_INFINITY`]; the finite ones end in the year 294246, some decades
+    /// before those of Postgres.
     Timestamp {
         /// Fraction digits that the target keeps.
         digits: FractionDigits,

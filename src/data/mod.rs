@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod column;
+pub mod concern;
 pub mod counts;
 pub mod digest;
 pub mod document;

@@ -217,9 +217,48 @@ pub enum Position {
     Key(Key),
     /// Only the end is known: a stream without a usable key order is atomic.
     End,
+    /// Within a split, which holds the rows whose keys are after its lower bound (exclusive) and
+    /// up to its upper one (inclusive).
+    Within {
+        /// The last row read, or the split's lower bound; `None` at the beginning of the stream.
+        after: Option<Key>,
+        /// The split's upper bound; `None` for the stream's last split.
+        until: Option<Key>,
+    },
 }
 
 impl Position {
+    /// The key after which reading goes on; `None` from the beginning (and for [`Self::End`]).
+    #[must_use]
+    pub const fn after(&self) -> Option<&Key> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Within { after, .. } => after.as_ref(),
+            Self::End => None,
+        }
+    }
+
+    /// The key with which the split ends.
+    #[must_use]
+    pub const fn until(&self) -> Option<&Key> {
+        match self {
+            Self::Within { until, .. } => until.as_ref(),
+            Self::Key(_) | Self::End => None,
+        }
+    }
+
+    /// The position of a checkpoint after a batch was read up to `read`: a split keeps its end.
+    #[must_use]
+    pub fn moved_on(before: Option<&Self>, read: Self) -> Self {
+        match (before, read) {
+            (Some(Self::Within { until, .. }), Self::Key(key)) => Self::Within {
+                after: Some(key),
+                until: until.clone(),
+            },
+            (_, read) => read,
+        }
+    }
+
     /// The persisted form.
     ///
     /// # Panics
@@ -288,5 +327,24 @@ mod tests {
         );
         assert_eq!(Position::from_json(&json).expect("what was just written"), position);
         assert_eq!(Position::from_json("\"end\"").expect("the other form"), Position::End);
+        let within = Position::Within {
+            after: None,
+            until: Some(Key(vec![KeyValue::Int(7)])),
+        };
+        assert_eq!(within.to_json(), r#"{"within":{"after":null,"until":[{"int":7}]}}"#);
+        assert_eq!(Position::from_json(&within.to_json()).expect("what was just written"), within);
+    }
+
+    #[test]
+    fn a_split_keeps_its_end_while_it_moves_on() {
+        let key = |number| Key(vec![KeyValue::Int(number)]);
+        let split = Position::Within {
+            after: None,
+            until: Some(key(7)),
+        };
+        let moved = Position::moved_on(Some(&split), Position::Key(key(5)));
+        assert_eq!((moved.after(), moved.until()), (Some(&key(5)), Some(&key(7))));
+        assert_eq!(Position::moved_on(None, Position::Key(key(5))), Position::Key(key(5)));
+        assert_eq!(Position::moved_on(None, Position::End), Position::End);
     }
 }

@@ -18,7 +18,8 @@ pub fn row_json(batch: &RecordBatch, row: usize) -> String {
     Value::Object(object).to_string()
 }
 
-fn value_json(field: &Field, column: &dyn Array, row: usize) -> Value {
+/// One value, as [`row_json`] shows it.
+pub(crate) fn value_json(field: &Field, column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }

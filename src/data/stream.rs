@@ -27,6 +27,24 @@ pub struct ReadColumn {
     pub ty: ColumnType,
 }
 
+/// One subject of a stream: the rows that belong to one user, say.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Condition over source columns in the source's own SQL, in which `$key` stands for the key.
+    pub condition: String,
+    /// The key as the user gave it; always bound, never written into SQL text.
+    pub key: String,
+}
+
+/// Without the key, which is a cell value (Invariant 9).
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subject")
+            .field("condition", &self.condition)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What to read, how far it was read already, and in what portions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadRequest {
@@ -36,8 +54,12 @@ pub struct ReadRequest {
     pub columns: Vec<ReadColumn>,
     /// Key that orders the rows; empty for an atomic stream, which is read in any order.
     pub key: Vec<String>,
-    /// Go on after this position.
+    /// Go on after this position; [`Position::Within`] also says where the split ends. Batches
+    /// carry [`Position::Key`] all the same: the split's end is the reader's to keep.
     pub after: Option<Position>,
+    /// Only the rows of one subject. With it rows come in key order where there is a key, and
+    /// `after` and `only` are not given.
+    pub subject: Option<Subject>,
     /// Only the rows with these keys (for `--retry-rejects`), whatever `after` says.
     pub only: Option<Vec<Key>>,
     /// Most rows in one [`super::batch::SourceBatch`].
@@ -58,6 +80,12 @@ pub enum OnConflict {
     /// The target's row is changed where it differs; counted as updated, or as skipped where it
     /// is equal.
     Update,
+    /// What `error` becomes for the rows of one subject, which may be moved again and again: the
+    /// target's row stays; it is counted as skipped where it is equal, and the new row is a reject
+    /// where it differs. Not for mappings.
+    #[serde(skip)]
+    #[schemars(skip)]
+    ErrorUnlessEqual,
 }
 
 /// Whether the target's own row triggers fire for the rows of a stream.

@@ -61,6 +61,10 @@ pub struct Column {
     /// Source only: the reader can decode the stored values into whatever exact type it is asked
     /// for (SQLite stores what it is given), so a bare column is read as its target's type.
     pub flexible: bool,
+    /// Identity of the form in which the values travel between two databases of one kind, where
+    /// there is such a form (Postgres: its binary one). A column that is taken as it is into one
+    /// with the same text, and that has no narrower limits, is passed on byte by byte.
+    pub wire: Option<String>,
 }
 
 /// A foreign key of a target.
@@ -74,6 +78,8 @@ pub struct ForeignKey {
     pub table: TableName,
     /// Columns referred to.
     pub references: Vec<String>,
+    /// Whether the role may take it away for a load and put it back afterwards.
+    pub removable: bool,
 }
 
 /// Shape of a table, view or query.

@@ -1,156 +1,20 @@
-//! Wire form of `project.toml` and stream files, and loading them.
+//! Loading a project: `project.toml` and its stream files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use super::stream::{From, Located, Project, Stream, TableRef};
+use super::stream::{ColumnRef, From, Ignore, Located, Project, Stream, TableRef};
 use crate::data::document::{Marked, Reader};
 use crate::data::finding::{Finding, SourceFile, listed, nearest};
 use crate::data::json_schema;
-use crate::data::stream::{OnConflict, Triggers};
 use crate::{Error, ErrorKind, Result};
+
+mod wire;
+
+use wire::{ProjectFile, QueryEntry, StreamEntry, StreamsFile};
 
 /// File of a project folder that makes it one.
 const PROJECT_FILE: &str = "project.toml";
-
-/// A project of dbferry, `mappings/<project>/project.toml`: what its streams read and write.
-/// The streams themselves are in the other TOML files of the folder.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "dbferry project")]
-struct ProjectFile {
-    /// Name of the project: `name = "game"`. It is kept with every checkpoint in the target, so
-    /// that another name begins everything anew.
-    #[schemars(required, example = &"game")]
-    name: Option<Marked<String>>,
-    /// Connections that streams read from, as named in the configuration:
-    /// `sources = ["pocketbase"]`.
-    #[schemars(required, example = ["pocketbase"])]
-    sources: Option<Marked<Vec<Marked<String>>>>,
-    /// Connections that streams write to: `sinks = ["game"]`.
-    #[schemars(required, example = ["game"])]
-    sinks: Option<Marked<Vec<Marked<String>>>>,
-    /// How many rows may be refused before a run stops; it stops at one more. Goes before the
-    /// limit of the configuration, and behind `--max-rejects`: `max_rejects = 100`.
-    #[schemars(example = 100)]
-    max_rejects: Option<u64>,
-}
-
-/// Streams of a dbferry project, `mappings/<project>/<any name>.toml`: one file per stream, or a
-/// few together.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "dbferry mapping")]
-struct StreamsFile {
-    /// One named flow from a table or query to a target table: `[[stream]]`.
-    #[serde(default)]
-    stream: Vec<Marked<StreamEntry>>,
-}
-
-/// One named flow from a table or query to a target table.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table with the header [[stream]]")]
-#[schemars(transform = from_or_query)]
-struct StreamEntry {
-    /// Name, unique within the project: `name = "players"`. It is kept with the checkpoint, so
-    /// that another name begins the stream anew.
-    #[schemars(required, example = &"players")]
-    name: Option<Marked<String>>,
-    /// Table, view or collection that is read, `connection.table` or `connection.schema.table`:
-    /// `from = "pocketbase.users"`. A part with a dot or a space in it is quoted:
-    /// `from = 'old."user table"'`.
-    #[schemars(example = &"pocketbase.users")]
-    from: Option<Marked<String>>,
-    /// Instead of `from`: a query that the source runs, `[stream.query]`.
-    query: Option<Marked<QueryEntry>>,
-    /// Table that is written, `connection.table` or `connection.schema.table`:
-    /// `to = "game.players"`.
-    #[schemars(required, example = &"game.players")]
-    to: Option<Marked<String>>,
-    /// Columns of the target that tell its rows apart: `key = ["id"]`.
-    #[schemars(required, example = ["id"])]
-    key: Option<Marked<Vec<Marked<String>>>>,
-    /// Columns of the source by which its rows are read in order, so that a stopped run goes on
-    /// where it was: `source_key = ["id"]`. A table's own primary key is found without it; a
-    /// query without it is moved as a whole, from its beginning.
-    #[schemars(example = ["id"])]
-    source_key: Option<Marked<Vec<Marked<String>>>>,
-    /// What happens to a row whose key the target already has: `on_conflict = "update"`. The
-    /// default is "error".
-    #[serde(default)]
-    on_conflict: OnConflict,
-    /// Whether the target's own row triggers fire: `triggers = "on"`. The default is "off".
-    #[serde(default)]
-    triggers: Triggers,
-    /// Streams that must be complete before this one, beside those that foreign keys of the
-    /// target demand: `after = ["players"]`.
-    #[serde(default)]
-    #[schemars(example = ["players"])]
-    after: Vec<Marked<String>>,
-    /// SQL condition over source columns; rows for which it is not true are left out and counted
-    /// as filtered: `where = "verified and level > 0"`.
-    #[schemars(example = &"verified and level > 0")]
-    r#where: Option<Marked<String>>,
-    /// Target columns that `columns` does not mention take the source column of the same name,
-    /// where there is one: `same_name_columns = true`. The default is false.
-    #[schemars(example = true)]
-    same_name_columns: Option<Marked<bool>>,
-    /// Target columns whose values may lose fraction digits, which are then rounded; elsewhere a
-    /// row that would lose some is a reject: `allow_precision_loss = ["created_at"]`.
-    #[serde(default)]
-    #[schemars(example = ["created_at"])]
-    allow_precision_loss: Vec<Marked<String>>,
-    /// Named SQL conditions over source columns; a row that breaks one is a reject that names it
-    /// (NULL breaks none): `rules = { positive_score = "score >= 0" }`.
-    #[serde(default)]
-    #[schemars(example = one_pair("positive_score", "score >= 0"))]
-    rules: BTreeMap<Marked<String>, Marked<String>>,
-    /// How the rows of one subject are found, as a condition over source columns in which `$key`
-    /// stands for the key that the user gives: `subject = { user = "id = $key" }`.
-    #[serde(default)]
-    #[schemars(example = one_pair("user", "id = $key"))]
-    subject: BTreeMap<Marked<String>, Marked<String>>,
-    /// Types that source columns are read as, where the source's own is not meant:
-    /// `types = { total_score = "bigint" }`. A type is written as in PostgreSQL: `boolean`,
-    /// `smallint`, `integer`, `bigint`, `real`, `double precision`, `numeric(7,2)`, `text`,
-    /// `varchar(50)`, `bytea`, `date`, `time`, `timestamp(3)`, `timestamptz`, `interval`, `uuid`,
-    /// `json`, `jsonb`, and `[]` behind any of them.
-    #[serde(default)]
-    #[schemars(example = one_pair("total_score", "bigint"))]
-    types: BTreeMap<Marked<String>, Marked<String>>,
-    /// Target column = SQL expression over source columns: `columns = { email = "lower(email)" }`.
-    /// The expression must give the same value for the same row, always.
-    #[serde(default)]
-    #[schemars(example = one_pair("email", "lower(email)"))]
-    columns: BTreeMap<Marked<String>, Marked<String>>,
-}
-
-/// A query that the source runs in its own SQL.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table with the header [stream.query]")]
-struct QueryEntry {
-    /// Connection that runs it: `connection = "pocketbase"`.
-    #[schemars(required, example = &"pocketbase")]
-    connection: Option<Marked<String>>,
-    /// One read-only statement; joins and aggregations belong here:
-    /// `sql = "select user_id, sum(score) as score from leaderboard group by user_id"`.
-    #[schemars(required, example = &"select user_id, sum(score) as score from leaderboard group by user_id")]
-    sql: Option<Marked<String>>,
-}
-
-fn one_pair(key: &str, value: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(key.to_owned(), value.to_owned())])
-}
-
-fn from_or_query(schema: &mut schemars::Schema) {
-    schema.insert(
-        "oneOf".to_owned(),
-        serde_json::json!([{ "required": ["from"] }, { "required": ["query"] }]),
-    );
-}
 
 /// Loads `<folder>/project.toml` and every other `*.toml` in the folder (by name), and collects
 /// all mistakes of all files before it returns.
@@ -201,6 +65,8 @@ fn project(folder: &Path, path: &Path) -> Result<(Project, Vec<Finding>)> {
         sources: Vec::new(),
         sinks: Vec::new(),
         max_rejects: None,
+        subjects: Vec::new(),
+        ignore: Ignore::default(),
         streams: Vec::new(),
     };
     if let Some(wire) = wire {
@@ -214,6 +80,14 @@ fn project(folder: &Path, path: &Path) -> Result<(Project, Vec<Finding>)> {
         let sinks = reader.required(wire.sinks, &whole, "the project", "sinks = [\"game\"]");
         project.sinks = sinks.map_or_else(Vec::new, |list| located(&reader, list.value));
         project.max_rejects = wire.max_rejects;
+        project.subjects = located(&reader, wire.subjects);
+        for subject in &project.subjects {
+            reader.check_name("a subject", &subject.value, &subject.place);
+        }
+        project.ignore = Ignore {
+            tables: named(&mut reader, wire.ignore.tables, &TABLE, TableRef::parse),
+            columns: named(&mut reader, wire.ignore.columns, &COLUMN, ColumnRef::parse),
+        };
     }
     reader.sort();
     Ok((project, reader.findings))
@@ -231,6 +105,20 @@ fn pairs(reader: &Reader, map: BTreeMap<Marked<String>, Marked<String>>) -> Vec<
         .collect();
     pairs.sort_by_key(|(key, _)| key.place.span.start);
     pairs
+}
+
+/// Entries of a table in file order, whose keys are dotted names.
+fn named<T>(
+    reader: &mut Reader,
+    map: BTreeMap<Marked<String>, Marked<String>>,
+    form: &NameForm,
+    parse: fn(&str) -> Option<T>,
+) -> Vec<(Located<T>, Located<String>)> {
+    let pairs = pairs(reader, map);
+    let read = pairs
+        .into_iter()
+        .filter_map(|(name, reason)| Some((dotted(reader, name, form, parse)?, reason)));
+    read.collect()
 }
 
 fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
@@ -264,6 +152,7 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         types: pairs(reader, entry.types),
         allow_precision_loss: located(reader, entry.allow_precision_loss),
         subjects: pairs(reader, entry.subject),
+        ignore: pairs(reader, entry.ignore),
         place: reader.place(span),
     })
 }
@@ -305,12 +194,37 @@ fn from(
     None
 }
 
+/// A kind of dotted name, for messages.
+struct NameForm {
+    code: &'static str,
+    what: &'static str,
+    form: &'static str,
+}
+
+const TABLE: NameForm = NameForm {
+    code: "mapping::table_name",
+    what: "table",
+    form: "connection.table or connection.schema.table",
+};
+
+const COLUMN: NameForm = NameForm {
+    code: "mapping::column_name",
+    what: "column",
+    form: "connection.table.column or connection.schema.table.column",
+};
+
 fn table_ref(reader: &mut Reader, text: Located<String>) -> Option<Located<TableRef>> {
-    let Some(value) = TableRef::parse(&text.value) else {
+    dotted(reader, text, &TABLE, TableRef::parse)
+}
+
+fn dotted<T>(reader: &mut Reader, text: Located<String>, form: &NameForm, parse: fn(&str) -> Option<T>) -> Option<Located<T>> {
+    let NameForm { code, what, form } = form;
+    let Some(value) = parse(&text.value) else {
+        let short = form.split(' ').next().unwrap_or(form);
         reader.findings.push(
-            Finding::error("mapping::table_name", Some(text.place), "this is not the name of a table")
-                .label("not connection.table")
-                .help("connection.table or connection.schema.table; a part with a dot or space in it is \"quoted\""),
+            Finding::error(code, Some(text.place), format!("this is not the name of a {what}"))
+                .label(format!("not {short}"))
+                .help(format!("{form}; a part with a dot or space in it is \"quoted\"")),
         );
         return None;
     };

@@ -5,6 +5,8 @@
 //! compiles them.
 
 pub mod check;
+pub mod coverage;
+pub mod difference;
 pub mod file;
 pub mod order;
 pub mod stream;

@@ -1,4 +1,8 @@
 //! Order of streams: foreign keys of their targets, and `after`.
+//!
+//! A foreign key that no order can keep is suspended: taken away for the load and put back when
+//! all rows are there. That is one from a table to itself, for rows come in batches, and within a
+//! circle of streams each that points to a stream which comes later. `after` is never cut.
 
 use super::Stream;
 use crate::data::finding::{Finding, Place};
@@ -12,32 +16,98 @@ struct Need<'a> {
     place: &'a Place,
     /// In words.
     why: String,
+    /// The foreign key of the target that it comes from; none for `after`.
+    key: Option<&'a ForeignKey>,
 }
 
-/// Indexes of the streams in an order in which every stream comes after those it needs; file
-/// order where nothing else decides. `targets` are the target tables, stream by stream, where
-/// known.
+impl Need<'_> {
+    /// It can be cut by suspending its foreign key.
+    fn loose(&self) -> bool {
+        self.key.is_some_and(|key| key.removable)
+    }
+}
+
+/// An order of streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Indexes of the streams; every one comes after those it needs, file order decides the rest.
+    pub sequence: Vec<usize>,
+    /// For each stream (by its index in the project) the streams that must be complete before it.
+    pub needs: Vec<Vec<usize>>,
+    /// For each stream the foreign keys of its target that are suspended for the load.
+    pub suspended: Vec<Vec<ForeignKey>>,
+}
+
+/// Orders streams. `targets` are the target tables, stream by stream, where known.
 ///
 /// # Errors
 /// A finding that names the cycle.
-pub fn order(streams: &[Stream], targets: &[Option<Table>]) -> Result<Vec<usize>, Finding> {
-    let needs: Vec<Vec<Need<'_>>> = (0..streams.len()).map(|index| needs(streams, targets, index)).collect();
+pub fn order(streams: &[Stream], targets: &[Option<Table>]) -> Result<Order, Finding> {
+    let mut needs: Vec<Vec<Need<'_>>> = (0..streams.len()).map(|index| needs(streams, targets, index)).collect();
+    let mut suspended: Vec<Vec<ForeignKey>> = (0..streams.len()).map(|index| to_itself(streams, targets, index)).collect();
     let mut done = vec![false; streams.len()];
-    let mut order = Vec::with_capacity(streams.len());
-    while order.len() < streams.len() {
+    let mut sequence = Vec::with_capacity(streams.len());
+    while sequence.len() < streams.len() {
         let ready = (0..streams.len()).find(|&index| !done[index] && needs[index].iter().all(|need| done[need.first]));
-        match ready {
-            Some(index) => {
-                done[index] = true;
-                order.push(index);
+        let Some(index) = ready.or_else(|| cuttable(&needs, &done)) else {
+            return Err(cycle(streams, &needs, &done));
+        };
+        let cut = needs[index].extract_if(.., |need| !done[need.first]);
+        for key in cut.filter_map(|need| need.key) {
+            if !suspended[index].contains(key) {
+                suspended[index].push(key.clone());
             }
-            None => return Err(cycle(streams, &needs, &done)),
         }
+        done[index] = true;
+        sequence.push(index);
     }
-    Ok(order)
+    let needs = needs.iter().map(|needs| needs.iter().map(|need| need.first).collect());
+    Ok(Order {
+        needs: needs.collect(),
+        sequence,
+        suspended,
+    })
 }
 
-fn needs<'a>(streams: &'a [Stream], targets: &[Option<Table>], index: usize) -> Vec<Need<'a>> {
+/// Where every stream that is left waits: the first of a circle whose own needs can all be cut.
+fn cuttable(needs: &[Vec<Need<'_>>], done: &[bool]) -> Option<usize> {
+    (0..needs.len()).find(|&index| {
+        !done[index]
+            && needs[index]
+                .iter()
+                .filter(|need| !done[need.first])
+                .all(|need| need.loose() && leads_to(needs, done, need.first, index))
+    })
+}
+
+/// Whether the needs of streams that are left lead from one to another.
+fn leads_to(needs: &[Vec<Need<'_>>], done: &[bool], from: usize, to: usize) -> bool {
+    let mut seen = vec![false; needs.len()];
+    let mut next = vec![from];
+    while let Some(at) = next.pop() {
+        if at == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            next.extend(needs[at].iter().map(|need| need.first).filter(|&first| !done[first]));
+        }
+    }
+    false
+}
+
+/// Foreign keys from a stream's table to itself that can be suspended. The others leave it to the
+/// order of the rows.
+fn to_itself(streams: &[Stream], targets: &[Option<Table>], index: usize) -> Vec<ForeignKey> {
+    let Some(Some(target)) = targets.get(index) else {
+        return Vec::new();
+    };
+    let keys = target.foreign_keys.iter();
+    keys.filter(|key| key.removable && same_table(&target.name, &key.table) && writes(&streams[index], key))
+        .cloned()
+        .collect()
+}
+
+fn needs<'a>(streams: &'a [Stream], targets: &'a [Option<Table>], index: usize) -> Vec<Need<'a>> {
     let stream = &streams[index];
     let mut needs = Vec::new();
     for after in &stream.after {
@@ -49,6 +119,7 @@ fn needs<'a>(streams: &'a [Stream], targets: &[Option<Table>], index: usize) -> 
             first,
             place: &after.place,
             why: "`after`".to_owned(),
+            key: None,
         }));
     }
     let Some(Some(target)) = targets.get(index) else {
@@ -67,6 +138,7 @@ fn needs<'a>(streams: &'a [Stream], targets: &[Option<Table>], index: usize) -> 
                     first,
                     place: &stream.to.place,
                     why: format!("foreign key {}", described(key)),
+                    key: Some(key),
                 });
             }
         }
@@ -95,18 +167,23 @@ fn described(key: &ForeignKey) -> String {
     }
 }
 
-/// Every stream that is left needs another that is left: walking along needs meets a stream
-/// again, and the way between is the cycle.
+/// A stream of a circle that waits for nothing outside of it leads the way: each of its like has a
+/// need that cannot be cut, walking along these meets a stream again, and the way between is the
+/// cycle.
 fn cycle(streams: &[Stream], needs: &[Vec<Need<'_>>], done: &[bool]) -> Finding {
+    let left = |need: &&Need<'_>| !done[need.first];
     let mut way: Vec<&Need<'_>> = Vec::new();
     let mut seen = vec![None; streams.len()];
-    let mut at = done.iter().position(|done| !done);
+    let mut at = (0..streams.len()).find(|&index| {
+        let mut waits = needs[index].iter().filter(left);
+        !done[index] && waits.all(|need| leads_to(needs, done, need.first, index))
+    });
     while let Some(index) = at {
         if let Some(start) = seen[index] {
             return described_cycle(streams, index, &way[start..]);
         }
         seen[index] = Some(way.len());
-        let next = needs[index].iter().find(|need| !done[need.first]);
+        let next = needs[index].iter().filter(left).find(|need| !need.loose());
         way.extend(next);
         at = next.map(|need| need.first);
     }
@@ -129,7 +206,9 @@ fn described_cycle(streams: &[Stream], start: usize, way: &[&Need<'_>]) -> Findi
         .label("part of the circle")
         .help(if itself {
             "take its name out of `after`"
+        } else if way.iter().any(|need| need.key.is_some()) {
+            "take one `after` out, or let the role own the tables, so that a foreign key can be taken away for the load"
         } else {
-            "take one `after` out, or leave the column of one foreign key to a second stream that runs later"
+            "take one `after` out"
         })
 }

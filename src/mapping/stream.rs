@@ -9,7 +9,7 @@ use crate::data::stream::{OnConflict, Triggers};
 use crate::data::table::TableName;
 
 /// A table at a connection, `connection.table` or `connection.schema.table` in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableRef {
     /// Connection name.
     pub connection: String,
@@ -22,16 +22,10 @@ impl TableRef {
     /// within which a double quote is doubled.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut rest = text;
-        let mut parts = Vec::new();
-        loop {
-            let (part, after) = first_part(rest)?;
-            parts.push(part);
-            if after.is_empty() {
-                break;
-            }
-            rest = after.strip_prefix('.')?;
-        }
+        Self::of_parts(parts(text)?)
+    }
+
+    fn of_parts(mut parts: Vec<String>) -> Option<Self> {
         let name = parts.pop()?;
         let (connection, schema) = match <[String; 1]>::try_from(parts) {
             Ok([connection]) => (connection, None),
@@ -51,6 +45,50 @@ impl TableRef {
 impl fmt::Display for TableRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.connection, self.table)
+    }
+}
+
+/// A column of a table at a connection, `connection.table.column` or
+/// `connection.schema.table.column` in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ColumnRef {
+    /// Table.
+    pub table: TableRef,
+    /// Column.
+    pub column: String,
+}
+
+impl ColumnRef {
+    /// Reads `connection.table.column` or `connection.schema.table.column`, with parts in quotes
+    /// as in a [`TableRef`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = parts(text)?;
+        let column = parts.pop()?;
+        Some(Self {
+            table: TableRef::of_parts(parts)?,
+            column,
+        })
+    }
+}
+
+impl fmt::Display for ColumnRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.table, self.column)
+    }
+}
+
+/// The parts of a dotted name; `None` where one of them is no name.
+fn parts(text: &str) -> Option<Vec<String>> {
+    let mut rest = text;
+    let mut parts = Vec::new();
+    loop {
+        let (part, after) = first_part(rest)?;
+        parts.push(part);
+        if after.is_empty() {
+            return Some(parts);
+        }
+        rest = after.strip_prefix('.')?;
     }
 }
 
@@ -154,8 +192,19 @@ pub struct Stream {
     pub allow_precision_loss: Vec<Located<String>>,
     /// Subjects: name and condition over source columns with `$key`.
     pub subjects: Vec<(Located<String>, Located<String>)>,
+    /// Source columns that this stream leaves out on purpose, each with the reason (`ignore`).
+    pub ignore: Vec<(Located<String>, Located<String>)>,
     /// The whole `[[stream]]` header.
     pub place: Place,
+}
+
+/// What no stream is meant to move, each with the reason (`[ignore]` of the project).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ignore {
+    /// Whole tables of a source.
+    pub tables: Vec<(Located<TableRef>, Located<String>)>,
+    /// Columns of a source.
+    pub columns: Vec<(Located<ColumnRef>, Located<String>)>,
 }
 
 /// A project folder.
@@ -171,6 +220,10 @@ pub struct Project {
     pub sinks: Vec<Located<String>>,
     /// `max_rejects`, where the project sets it.
     pub max_rejects: Option<u64>,
+    /// Names of the subjects that the streams are asked to tell of (`subjects`).
+    pub subjects: Vec<Located<String>>,
+    /// What is left out on purpose.
+    pub ignore: Ignore,
     /// Streams in file order.
     pub streams: Vec<Stream>,
 }
@@ -195,6 +248,17 @@ mod tests {
         for text in [
             "", "players", "a.", ".a", "a..b", "a.b.c.d", "a.b c", "a.\"b", "a.\"\"", "a.b\"c", "a.\"b\"c",
         ] {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_a_table_with_one_more_part() {
+        let parsed = |text: &str| ColumnRef::parse(text).map(|column| (column.table.to_string(), column.column));
+        let pair = |table: &str, column: &str| Some((table.to_owned(), column.to_owned()));
+        assert_eq!(parsed("g.players.id"), pair("g.players", "id"));
+        assert_eq!(parsed(r#"g.public."my players"."a.b""#), pair("g.public.my players", "a.b"));
+        for text in ["players", "g.players", "g.a.b.c.d", "g.players."] {
             assert_eq!(parsed(text), None, "{text}");
         }
     }

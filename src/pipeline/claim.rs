@@ -10,7 +10,6 @@ use arrow::compute::filter_record_batch;
 use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::digest;
 use crate::data::reject::{Reason, Reject};
-use crate::data::render;
 use crate::data::stream::StreamTarget;
 use crate::ledger::Claim;
 use crate::sink::Session;
@@ -54,7 +53,7 @@ pub async fn claim(
             column: Some(stream.key.join(", ")),
             reason: Reason::KeyCollision,
             detail: "another source row has the same target key".to_owned(),
-            row: with_owner(&render::row_json(&source.rows, origin), &owner.to_string()),
+            row: with_owner(&(source.row_json)(&source.rows, origin), &owner.to_string()),
         });
     }
     let mask = BooleanArray::from(keep.clone());

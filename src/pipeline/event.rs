@@ -64,10 +64,12 @@ pub enum Event {
         /// Reasons with how many rows each.
         reasons: Vec<(crate::data::reject::Reason, u64)>,
     },
-    /// The connection was lost; the run waits and goes on from the checkpoint.
+    /// The connection was lost; the stream waits and goes on from the checkpoint.
     Retrying {
         /// Stream.
         stream: String,
+        /// Connection that it waits for.
+        connection: String,
         /// What went wrong.
         error: String,
         /// Attempt, from 1.

@@ -11,7 +11,7 @@ use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::stream::ReadRequest;
-use crate::source::Source;
+use crate::source::Batches;
 use crate::{Error, ErrorKind, Result};
 
 /// Transformed portions that may wait for the writer.
@@ -32,28 +32,23 @@ pub struct Feed {
     portions: mpsc::Receiver<Result<Portion>>,
 }
 
+/// What a stream reads from a place on.
+pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Option<Vec<Key>>, limits: &Limits) -> ReadRequest {
+    ReadRequest {
+        origin: stream.origin.clone(),
+        columns: stream.transform.read_columns().to_vec(),
+        key: stream.source_key.clone(),
+        after,
+        subject: stream.subject.clone(),
+        only,
+        rows_max: limits.portion_rows_max,
+        bytes_max: limits.portion_bytes_max,
+    }
+}
+
 impl Feed {
-    /// Starts reading after a position, or only the rows with the given keys.
-    ///
-    /// # Errors
-    /// When the source cannot begin to read.
-    pub async fn open(
-        source: &dyn Source,
-        stream: &PlannedStream,
-        after: Option<Position>,
-        only: Option<Vec<Key>>,
-        limits: &Limits,
-    ) -> Result<Self> {
-        let request = ReadRequest {
-            origin: stream.origin.clone(),
-            columns: stream.transform.read_columns().to_vec(),
-            key: stream.source_key.clone(),
-            after,
-            only,
-            rows_max: limits.portion_rows_max,
-            bytes_max: limits.portion_bytes_max,
-        };
-        let mut batches = source.read(request).await?;
+    /// Transforms what is read.
+    pub(super) fn of(mut batches: Batches, stream: &PlannedStream) -> Self {
         let transform = Arc::clone(&stream.transform);
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         // The transform is pure computation: it gets a thread of its own.
@@ -78,7 +73,7 @@ impl Feed {
                 }
             }
         });
-        Ok(Self { portions })
+        Self { portions }
     }
 
     /// The next portion; `None` at the end of the stream.

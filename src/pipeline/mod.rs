@@ -1,20 +1,42 @@
-//! The pipeline: plan, then move stream after stream, batch by batch.
+//! The pipeline: plan, then move streams side by side, batch by batch.
+//!
+//! `run` puts the streams into a `schedule`; a `unit` of streams that read the same rows moves
+//! its splits (`cut`) in lanes, each over a session from its sink's `pool` and from a reader
+//! that they share (`shared_read`); in every lane the `worker` moves batches.
 
+mod charge;
 pub mod claim;
+pub mod coverage;
+mod cut;
+mod difference;
+mod ending;
 pub mod ends;
 pub mod event;
 pub mod feed;
 pub mod fingerprint;
+pub mod foreign_keys;
 mod holder;
 pub mod isolate;
+mod lane;
+mod later;
+mod orphans;
 pub mod plan;
+mod planned;
+mod pool;
+mod privilege;
 pub mod report;
 pub mod resume;
 pub mod retry;
 pub mod retry_rejects;
 pub mod run;
+mod schedule;
 pub mod shape;
+mod shared_read;
 pub mod shutdown;
+mod stream_end;
+pub mod subject;
 pub mod tally;
+mod unit;
 pub mod validate;
+mod work;
 pub mod worker;

@@ -5,16 +5,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ends::Ends;
-use super::fingerprint;
-use super::shape::{Shape, check_stream};
+use super::coverage::{self, Planned, Subject};
+use super::ends::{Ends, Opening};
+use super::later::{self, Later};
+use super::shape::check_stream;
+use super::subject::{self, SubjectKey};
+use super::{difference, planned, privilege};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
 use crate::data::stream::{OnConflict, Origin, StreamTarget};
-use crate::ledger::Checkpoint;
-use crate::mapping::stream::From;
-use crate::mapping::{Project, Stream, check, order};
+use crate::ledger::{Checkpoint, Suspended};
+use crate::mapping::coverage::Coverage;
+use crate::mapping::difference::Difference;
+use crate::mapping::{Project, Stream, check};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::transform::Transform;
@@ -29,6 +33,18 @@ pub struct Options {
     pub batch_rows_max: Option<u64>,
     /// Rejects after which a run stops.
     pub max_rejects: Option<u64>,
+    /// Streams side by side.
+    pub jobs: Option<usize>,
+    /// Only the rows of one subject.
+    pub subject: Option<SubjectKey>,
+    /// Count the rows that differences between source and target concern.
+    pub count: bool,
+    /// Tell what no stream moves, if all streams are planned.
+    pub coverage: bool,
+    /// What no stream moves is an error.
+    pub strict: bool,
+    /// A target server that cannot be reached is tried again after the streams of the others.
+    pub go_without: bool,
     /// Create a missing target database where its connection says so. Without it nothing is
     /// written, whatever the connections say.
     pub create: bool,
@@ -46,8 +62,20 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Streams left out because a connection of theirs is disabled.
     pub disabled: Vec<String>,
+    /// What the operator should know of a run of this plan.
+    pub warnings: Vec<String>,
+    /// What is moved of the sources and what not, where it was asked for.
+    pub coverage: Option<Coverage>,
+    /// Subjects that the project declares.
+    pub subjects: Vec<Subject>,
     /// Limits of the run.
     pub limits: Limits,
+    /// Open rejects of streams that the run has moved before these.
+    pub(super) rejects_elsewhere: u64,
+    /// Streams whose targets cannot be reached now.
+    pub(super) later: Option<Later>,
+    /// All streams of the project, planned or not.
+    pub(super) stream_names: Vec<String>,
     pub(super) sources: BTreeMap<String, Arc<dyn Source>>,
     pub(super) sinks: BTreeMap<String, Arc<dyn Sink>>,
 }
@@ -68,14 +96,22 @@ pub struct PlannedStream {
     pub source_key: Vec<String>,
     /// Whether an interrupted run goes on within the stream; an atomic one starts it again.
     pub resumable: bool,
+    /// Streams that must be complete before this one.
+    pub after: Vec<String>,
     /// Columns in order.
     pub columns: Vec<PlannedColumn>,
+    /// Where the target's columns hold less than the source's.
+    pub differences: Vec<Difference>,
+    /// `where` leaves rows out.
+    pub filtered: bool,
     /// Rows, if the source has an estimate.
     pub rows_estimate: Option<u64>,
-    /// How far it is.
+    /// How far it is, over all its splits.
     pub checkpoint: Option<Checkpoint>,
     /// What the operator should know.
     pub notes: Vec<String>,
+    /// Foreign keys that are taken away for the load and put back afterwards.
+    pub suspended: Vec<Suspended>,
     pub(super) source_connection: String,
     pub(super) sink_connection: String,
     pub(super) origin: Origin,
@@ -85,6 +121,10 @@ pub struct PlannedStream {
     pub(super) refers_to_itself: bool,
     /// No other stream of the project writes the same table.
     pub(super) only_writer: bool,
+    /// Only the rows of a subject are moved.
+    pub(super) subject: Option<crate::data::stream::Subject>,
+    /// Number of its rows in the source.
+    pub(super) subject_rows: Option<u64>,
 }
 
 /// One column of a planned stream.
@@ -106,62 +146,103 @@ pub struct PlannedColumn {
 /// [`ErrorKind::Mapping`] with findings, [`ErrorKind::Missing`] where all that is wrong is that
 /// target tables do not exist yet, or the kind of whatever could not be opened.
 pub async fn plan(project: &Project, config: &Config, options: &Options) -> Result<Plan> {
+    plan_over(project, config, options, &BTreeMap::new()).await
+}
+
+/// Plans a project over sources of which some are open already.
+pub(super) async fn plan_over(
+    project: &Project,
+    config: &Config,
+    options: &Options,
+    sources: &BTreeMap<String, Arc<dyn Source>>,
+) -> Result<Plan> {
     let names = config.connections();
-    let found = check::alone(project, &names);
-    if found.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(Error::findings(ErrorKind::Mapping, found));
-    }
-    let (selected, disabled) = select(project, config, &options.only)?;
-    let ends = Ends::open(config, &selected, options.create).await?;
+    let mut findings = sound(check::alone(project, &names))?;
+    let (mut selected, disabled) = select(project, config, &options.only)?;
+    let mut warnings = subject::choose(project, &mut selected, options.subject.as_ref())?;
+    let opening = Opening {
+        create: options.create,
+        // The rows of a subject are not known to be all that there are while a target is away.
+        go_without: options.go_without && options.subject.is_none(),
+        sources,
+    };
+    let mut ends = Ends::open(config, &selected, &opening).await?;
+    let away = std::mem::take(&mut ends.away);
+    let later = later::set_aside((project, config, options), &mut selected, away)?;
     let mut checked = Vec::new();
-    let mut findings = found;
     for stream in &selected {
         checked.push(check_stream(stream, &ends, &mut findings).await?);
     }
-    let missing = |finding: &Finding| finding.code == "plan::missing_table";
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        let kind = if findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .all(missing)
-        {
-            ErrorKind::Missing
-        } else {
-            ErrorKind::Mapping
+    let mut findings = sound(findings)?;
+    let mut covered = None;
+    if options.coverage && options.only.is_empty() {
+        let (streams, shapes, disabled) = (&selected[..], &checked[..], &disabled[..]);
+        let planned = Planned {
+            streams,
+            shapes,
+            disabled,
         };
-        return Err(Error::findings(kind, findings));
+        let (coverage, found) = coverage::coverage(project, config, &ends, &planned, options.strict).await?;
+        findings.extend(found);
+        covered = Some(coverage);
     }
-    let selected: Vec<Stream> = selected.into_iter().cloned().collect();
-    let targets: Vec<_> = checked
-        .iter()
-        .map(|shape| shape.as_ref().map(|shape| shape.target.clone()))
-        .collect();
-    let sequence = order::order(&selected, &targets).map_err(|finding| Error::findings(ErrorKind::Mapping, vec![finding]))?;
-    let mut checkpoints = BTreeMap::new();
-    for (name, sink) in &ends.sinks {
-        checkpoints.insert(name.clone(), sink.checkpoints(&project.name).await?);
-    }
-    let mut streams = Vec::new();
-    for index in sequence {
-        if let Some(shape) = checked[index].take() {
-            streams.push(planned(project, &selected, &selected[index], shape, &ends, &checkpoints));
+    let findings = sound(findings)?;
+    let mut streams = planned::arranged(project, &selected, checked, &ends).await?;
+    privilege::check(&streams, &ends.sources).await?;
+    for stream in &mut streams {
+        let left_out = covered.as_ref().and_then(|coverage| coverage.left_out.get(&stream.name));
+        stream.notes.extend(left_out.into_iter().flatten().cloned());
+        if options.count {
+            let source = &ends.sources[&stream.source_connection];
+            difference::count(stream, source.as_ref()).await?;
         }
     }
-    let mut limits = config.limits;
-    limits.batch_rows_max = options.batch_rows_max.unwrap_or(limits.batch_rows_max);
-    limits.max_rejects = options.max_rejects.or(project.max_rejects).unwrap_or(limits.max_rejects);
-    let portion = usize::try_from(limits.batch_rows_max).unwrap_or(usize::MAX);
-    limits.portion_rows_max = limits.portion_rows_max.min(portion);
+    if let Some(wanted) = &options.subject {
+        warnings.extend(subject::restrict(&mut streams, &selected, wanted, &ends).await?);
+    }
     Ok(Plan {
         project: project.name.clone(),
         environment: config.environment.clone(),
         streams,
         findings,
         disabled,
-        limits,
+        warnings,
+        coverage: covered,
+        subjects: coverage::subjects(project),
+        limits: limits(project, config, options),
+        rejects_elsewhere: 0,
+        later,
+        stream_names: project.streams.iter().map(|stream| stream.name.value.clone()).collect(),
         sources: ends.sources,
         sinks: ends.sinks,
     })
+}
+
+/// The findings, if none of them is an error.
+fn sound(findings: Vec<Finding>) -> Result<Vec<Finding>> {
+    let mut errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .peekable();
+    if errors.peek().is_none() {
+        return Ok(findings);
+    }
+    let kind = if errors.all(|finding| finding.code == "plan::missing_table") {
+        ErrorKind::Missing
+    } else {
+        ErrorKind::Mapping
+    };
+    Err(Error::findings(kind, findings))
+}
+
+fn limits(project: &Project, config: &Config, options: &Options) -> Limits {
+    let mut limits = config.limits;
+    limits.batch_rows_max = options.batch_rows_max.unwrap_or(limits.batch_rows_max);
+    limits.max_rejects = options.max_rejects.or(project.max_rejects).unwrap_or(limits.max_rejects);
+    limits.jobs = options.jobs.unwrap_or(limits.jobs);
+    let portion = usize::try_from(limits.batch_rows_max).unwrap_or(usize::MAX);
+    limits.portion_rows_max = limits.portion_rows_max.min(portion);
+    limits
 }
 
 /// The streams asked for, without those of disabled connections.
@@ -189,95 +270,4 @@ fn select<'a>(project: &'a Project, config: &Config, only: &[String]) -> Result<
         }
     }
     Ok((selected, disabled))
-}
-
-fn planned(
-    project: &Project,
-    all: &[Stream],
-    stream: &Stream,
-    shape: Shape,
-    ends: &Ends,
-    checkpoints: &BTreeMap<String, Vec<Checkpoint>>,
-) -> PlannedStream {
-    let name = stream.name.value.clone();
-    let source = match &stream.from {
-        From::Table(from) => format!("{}.{}", from.value.connection, from.value.table),
-        From::Query { connection, .. } => format!("{} (query)", connection.value),
-    };
-    let mut notes = shape.source.notes.clone();
-    notes.extend(shape.target.notes.iter().cloned());
-    let resumable = !shape.source_key.is_empty();
-    if !resumable {
-        notes.push("no key orders the source rows: the stream is atomic, an interrupted run starts it again".to_owned());
-    }
-    if !shape.transform.keys_distinct() {
-        notes.push("two source rows may share a target key: every key is claimed before it is written".to_owned());
-    }
-    let columns = planned_columns(stream, &shape);
-    let checkpoint = checkpoints
-        .get(&stream.to.value.connection)
-        .and_then(|all| all.iter().find(|checkpoint| checkpoint.stream == name))
-        .cloned();
-    let only_writer = all.iter().filter(|other| other.to.value == stream.to.value).count() == 1;
-    let write = StreamTarget {
-        stream: name.clone(),
-        table: shape.target.name.clone(),
-        columns: shape.transform.target_columns().to_vec(),
-        key: stream.key.iter().map(|key| key.value.clone()).collect(),
-        on_conflict: stream.on_conflict,
-        triggers: stream.triggers,
-        keys_distinct: shape.transform.keys_distinct(),
-    };
-    PlannedStream {
-        source,
-        target: format!("{}.{}", stream.to.value.connection, stream.to.value.table),
-        on_conflict: stream.on_conflict,
-        key: write.key.clone(),
-        resumable,
-        columns,
-        rows_estimate: shape.source.rows_estimate,
-        checkpoint,
-        notes,
-        fingerprint: fingerprint::fingerprint(
-            &project.name,
-            &shape.origin,
-            &shape.source_key,
-            &write,
-            &shape.transform.describe(),
-            &ends.identities[stream.from.connection()],
-        ),
-        source_connection: stream.from.connection().to_owned(),
-        sink_connection: stream.to.value.connection.clone(),
-        origin: shape.origin,
-        refers_to_itself: shape
-            .target
-            .foreign_keys
-            .iter()
-            .any(|key| key.table.name == shape.target.name.name),
-        transform: Arc::new(shape.transform),
-        source_key: shape.source_key,
-        write,
-        only_writer,
-        name,
-    }
-}
-
-fn planned_columns(stream: &Stream, shape: &Shape) -> Vec<PlannedColumn> {
-    shape
-        .transform
-        .target_columns()
-        .iter()
-        .map(|column| {
-            let expression = stream.columns.iter().find(|(name, _)| name.value == column.name).map_or_else(
-                || format!("{} (same name)", column.name),
-                |(_, expression)| expression.value.clone(),
-            );
-            PlannedColumn {
-                target: column.name.clone(),
-                target_type: column.ty.to_string(),
-                expression,
-                source_type: shape.transform.expression_type(&column.name).unwrap_or_default(),
-            }
-        })
-        .collect()
 }

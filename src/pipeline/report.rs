@@ -69,6 +69,8 @@ pub struct StreamReport {
     pub target_rows: Option<u64>,
     /// Rows of the stream that are in the reject store now, of earlier runs too.
     pub rejects_open: u64,
+    /// Connection that could not be reached any more when the run ended; running again goes on.
+    pub waits_for: Option<String>,
     /// Rejects of this run by reason and column.
     pub reasons: Vec<ReasonCount>,
 }
@@ -90,10 +92,16 @@ impl StreamReport {
     /// A stream that has not begun.
     #[must_use]
     pub fn pending(stream: &PlannedStream) -> Self {
+        Self::pending_at(&stream.name, &stream.source, &stream.target)
+    }
+
+    /// A stream that has not begun, by name and ends.
+    #[must_use]
+    pub fn pending_at(name: &str, source: &str, target: &str) -> Self {
         Self {
-            name: stream.name.clone(),
-            source: stream.source.clone(),
-            target: stream.target.clone(),
+            name: name.to_owned(),
+            source: source.to_owned(),
+            target: target.to_owned(),
             status: StreamStatus::Pending,
             read: 0,
             filtered: 0,
@@ -106,6 +114,7 @@ impl StreamReport {
             source_rows: None,
             target_rows: None,
             rejects_open: 0,
+            waits_for: None,
             reasons: Vec::new(),
         }
     }

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::feed::Feed;
+use super::feed::{self, Feed};
 use super::resume;
 use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
 use crate::data::counts::Counts;
 use crate::data::position::{Key, Position};
-use crate::ledger::{BatchEntry, Checkpoint, StoredReject};
+use crate::ledger::{BatchEntry, Checkpoint, SUBJECT_SPLIT, StoredReject};
 use crate::sink::{Session, Sink};
 use crate::{Error, ErrorKind, Result};
 
@@ -20,40 +20,62 @@ use crate::{Error, ErrorKind, Result};
 const REJECTS_IN_BATCH_MAX: u32 = 1_000;
 
 /// Retries every open reject of a stream once. Rejects whose source row is gone stay open;
-/// their number is returned.
+/// their number is returned. `splits` are those that the stream is cut into: which of them a
+/// reject came from is not recorded, so that each is given as many as it counted.
 ///
 /// # Errors
 /// As [`worker::move_stream`].
-pub async fn retry_stream(job: &Job<'_>, sink: &dyn Sink, session: &mut dyn Session, progress: &mut Progress) -> Result<u64> {
-    let Some(mut checkpoint) = session.open_stream(&job.stream.write, false).await? else {
-        return Ok(0);
+pub(super) async fn retry_stream(
+    job: &Job<'_>,
+    splits: &[Checkpoint],
+    sink: &dyn Sink,
+    session: &mut dyn Session,
+    progress: &mut Progress,
+) -> Result<u64> {
+    let of_subjects: Vec<_>;
+    let splits = if splits.is_empty() {
+        let found = session.open_stream(&job.stream.write, SUBJECT_SPLIT, false).await?;
+        of_subjects = found.into_iter().collect();
+        &of_subjects
+    } else {
+        splits
     };
-    check(job, &checkpoint)?;
     let mut after = 0;
     let mut gone = 0;
-    loop {
-        if job.shutdown.is_cancelled() {
-            return Err(super::shutdown::interrupted());
+    for (index, split) in splits.iter().enumerate() {
+        let Some(mut checkpoint) = session.open_stream(&job.stream.write, split.split, false).await? else {
+            continue;
+        };
+        check(job, splits, &checkpoint)?;
+        let last = index + 1 == splits.len();
+        let mut left = if last { u64::MAX } else { checkpoint.counts.rejected };
+        while left > 0 {
+            if job.shutdown.is_cancelled() {
+                return Err(super::shutdown::interrupted());
+            }
+            // Rejects recorded anew during this pass have higher ids: the first id seen above the
+            // last of the pass's beginning would be retried for ever, so runs are compared.
+            let rows_max = u32::try_from(left).unwrap_or(u32::MAX).min(REJECTS_IN_BATCH_MAX);
+            let stored = sink.rejects(job.project, Some(&job.stream.name), after, rows_max).await?;
+            let Some(last) = stored.last() else { return Ok(gone) };
+            after = last.id;
+            let (stored, this_run): (Vec<_>, Vec<_>) = stored.into_iter().partition(|reject| reject.run != job.run);
+            if stored.is_empty() && !this_run.is_empty() {
+                return Ok(gone);
+            }
+            left = left.saturating_sub(stored.len() as u64);
+            if !job.stream.suspended.is_empty() {
+                session.suspend(&job.stream.suspended).await?;
+            }
+            gone += retry_batch(job, session, &mut checkpoint, &stored, progress).await?;
         }
-        // Rejects recorded anew during this pass have higher ids: the first id seen above the
-        // last of the pass's beginning would be retried for ever, so runs are compared.
-        let stored = sink
-            .rejects(job.project, Some(&job.stream.name), after, REJECTS_IN_BATCH_MAX)
-            .await?;
-        let Some(last) = stored.last() else { break };
-        after = last.id;
-        let (stored, this_run): (Vec<_>, Vec<_>) = stored.into_iter().partition(|reject| reject.run != job.run);
-        if stored.is_empty() && !this_run.is_empty() {
-            break;
-        }
-        gone += retry_batch(job, session, &mut checkpoint, &stored, progress).await?;
     }
     Ok(gone)
 }
 
 /// A mended mapping is what retrying is for: its fingerprint may differ once the stream is
 /// complete. A stream that is not would go on under two mappings, which is refused.
-fn check(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
+fn check(job: &Job<'_>, splits: &[Checkpoint], checkpoint: &Checkpoint) -> Result<()> {
     if job.stream.source_key.is_empty() {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -61,10 +83,10 @@ fn check(job: &Job<'_>, checkpoint: &Checkpoint) -> Result<()> {
         )
         .hint("name a source_key in the mapping, or move the stream again with --restart"));
     }
-    if checkpoint.complete {
+    if splits.iter().all(|split| split.complete) {
         Ok(())
     } else {
-        resume::check_fingerprint(job, checkpoint)
+        resume::check_fingerprint(job.stream, checkpoint)
     }
 }
 
@@ -82,7 +104,8 @@ async fn retry_batch(
             .push(reject.id);
     }
     let keys: Vec<Key> = stored.iter().map(|reject| reject.key.clone()).collect();
-    let mut feed = Feed::open(job.source, job.stream, None, Some(keys), job.limits).await?;
+    let request = feed::request(job.stream, None, Some(keys), job.limits);
+    let mut feed = Feed::of(job.source.read(request).await?, job.stream);
     session.begin(checkpoint.sequence, false).await?;
     match write(job, session, checkpoint, &mut feed, ids).await {
         Ok((batch, resolved, gone)) => {
@@ -167,7 +190,7 @@ async fn commit(
         retry: true,
     };
     session.commit(&after, &entry).await?;
-    progress.tally.committed(batch.counts, batch.reasons);
+    worker::committed(job, progress, batch.counts, batch.reasons);
     progress.resolved += resolved;
     progress.checkpoint = Some(after.clone());
     Ok(after)

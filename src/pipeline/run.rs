@@ -1,20 +1,30 @@
-//! A run: leases, then stream after stream, then how it ended.
+//! A run: leases, then streams side by side as their needs allow, then how it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::ending::{conclude, finish, take_in};
 use super::event::{Event, Events};
+use super::foreign_keys;
 use super::holder::holder;
+use super::lane::Ended;
+use super::later::Rest;
 use super::plan::Plan;
+use super::pool::Pool;
 use super::report::{RunReport, RunStatus, StreamReport, StreamStatus};
-use super::retry::{self, Patience};
-use super::retry_rejects;
+use super::schedule::{Candidate, Schedule};
 use super::shutdown::{self, Shutdown};
-use super::validate;
-use super::worker::{self, Job, Progress};
-use crate::sink::{LeaseRequest, Session};
+use super::unit;
+use super::work::Run;
+use crate::data::stream::Origin;
+use crate::error::Retry;
+use crate::sink::LeaseRequest;
 use crate::{Error, ErrorKind, Result};
 
 /// What kind of run.
@@ -28,23 +38,39 @@ pub struct RunOptions {
     pub retry_rejects: bool,
 }
 
-/// One execution of a plan.
-struct Run {
-    id: Uuid,
-    plan: Plan,
-    options: RunOptions,
-    events: Events,
-    shutdown: Shutdown,
-    /// Sessions by sink connection; `None` after a connection was lost.
-    sessions: BTreeMap<String, Option<Box<dyn Session>>>,
-    moments: BTreeMap<String, String>,
-    warnings: Vec<String>,
+/// Runs a plan. Never an `Err`: what went wrong is in the report.
+pub async fn run(mut plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
+    let id = Uuid::new_v4();
+    let mut report = blank(id, &plan, options);
+    let Some(later) = plan.later.take() else {
+        let outcome = pass(plan, (id, options), &events, &shutdown, &mut report).await;
+        conclude(&mut report, outcome);
+        return report;
+    };
+    let rest = Rest {
+        id,
+        options,
+        events: Arc::clone(&events),
+        shutdown: shutdown.clone(),
+        sources: plan.sources.clone(),
+        retry: Duration::from_secs(plan.limits.retry_seconds_max),
+    };
+    later.tell(&events);
+    let mut outcome = pass(plan, (id, options), &later.announced(&events), &shutdown, &mut report).await;
+    report.streams.extend(later.reports());
+    let may_go_on = |error: &Error| error.kind().policy().retry == Retry::Backoff;
+    if outcome.as_ref().err().is_none_or(may_go_on) {
+        let moved = later.go_on(&rest, &mut report).await;
+        outcome = outcome.and(moved);
+    }
+    conclude(&mut report, outcome);
+    report
 }
 
-/// Runs a plan. Never an `Err`: what went wrong is in the report.
-pub async fn run(plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
-    let mut report = RunReport {
-        run: String::new(),
+/// The report of a run that has not begun.
+pub(super) fn blank(id: Uuid, plan: &Plan, options: RunOptions) -> RunReport {
+    RunReport {
+        run: id.to_string(),
         project: plan.project.clone(),
         environment: plan.environment.clone(),
         dry_run: options.dry_run,
@@ -54,272 +80,206 @@ pub async fn run(plan: Plan, options: RunOptions, events: Events, shutdown: Shut
         error: None,
         hint: None,
         error_kind: None,
-    };
-    let mut run = Run {
-        id: Uuid::new_v4(),
-        plan,
-        options,
-        events,
-        shutdown,
-        sessions: BTreeMap::new(),
-        moments: BTreeMap::new(),
-        warnings: Vec::new(),
-    };
-    report.run = run.id.to_string();
-    let outcome = run.move_all(&mut report).await;
-    let rejected = report.streams.iter().any(|stream| stream.rejects_open > 0);
-    report.status = match &outcome {
-        Ok(()) if rejected => RunStatus::Rejects,
-        Ok(()) => RunStatus::Done,
-        Err(error) => match error.kind() {
-            ErrorKind::Interrupted => RunStatus::Interrupted,
-            ErrorKind::Rejects => RunStatus::TooManyRejects,
-            _ => RunStatus::Failed,
-        },
-    };
-    if let Err(error) = outcome {
-        report.error = Some(chain(&error));
-        report.hint = Some(error.advice().to_owned());
-        report.error_kind = Some(error.kind());
     }
-    run.finish(report.status).await;
-    report.warnings = run.warnings;
-    report
 }
 
-/// The message with its causes.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// Moves the streams of one plan as part of a run.
+pub(super) async fn pass(
+    plan: Plan,
+    (id, options): (Uuid, RunOptions),
+    events: &Events,
+    shutdown: &Shutdown,
+    report: &mut RunReport,
+) -> Result<()> {
+    let pools = pools(id, &plan, options);
+    let mut run = Run::new(id, plan, options, Arc::clone(events), shutdown, pools);
+    for warning in std::mem::take(&mut run.plan.warnings) {
+        run.note(warning);
     }
-    text
+    if let Err(error) = begin(&mut run, report).await {
+        return finish(&run, Err(error), report).await;
+    }
+    let shared = Arc::new(run);
+    let outcome = Box::pin(move_all(&shared, shutdown, report)).await;
+    // Every task has ended by now.
+    finish(&shared, outcome, report).await
 }
 
-impl Run {
-    async fn move_all(&mut self, report: &mut RunReport) -> Result<()> {
-        let wanted: BTreeSet<_> = self
-            .plan
-            .streams
-            .iter()
-            .map(|stream| stream.sink_connection.clone())
-            .collect();
-        for connection in wanted {
-            let session = self.acquire(&connection, Duration::ZERO).await?;
-            self.sessions.insert(connection, Some(session));
-        }
-        if crate::ledger::BARE {
-            self.warnings
-                .push("built for the benchmark: nothing is validated, and an interrupted run cannot go on".to_owned());
-        }
-        for (name, source) in &self.plan.sources {
-            self.moments.insert(name.clone(), source.moment().await?);
-        }
-        self.count_sources(report).await?;
-        let streams = report
-            .streams
-            .iter()
-            .map(|stream| (stream.name.clone(), stream.source_rows.unwrap_or(0)))
-            .collect();
-        (self.events)(Event::RunStarted {
-            run: self.id,
-            streams,
-            dry_run: self.options.dry_run,
-        });
-        for index in 0..self.plan.streams.len() {
-            if self.shutdown.is_cancelled() {
-                return Err(shutdown::interrupted());
-            }
-            self.move_one(index, &mut report.streams).await?;
-        }
-        Ok(())
-    }
-
-    async fn count_sources(&self, report: &mut RunReport) -> Result<()> {
-        let mut open = BTreeMap::new();
-        if !self.options.restart {
-            // What begins anew forgets them. The store itself is asked: rejects may have been
-            // resolved by hand.
-            for (name, sink) in &self.plan.sinks {
-                open.insert(name.clone(), sink.reject_counts(&self.plan.project).await?);
-            }
-        }
-        for (stream, report) in self.plan.streams.iter().zip(&mut report.streams) {
-            let open = open.get(&stream.sink_connection).into_iter().flatten();
-            report.rejects_open = open.filter(|(name, _)| *name == stream.name).map(|(_, rows)| rows).sum();
-            if crate::ledger::BARE {
-                continue;
-            }
-            let source = &self.plan.sources[&stream.source_connection];
-            report.source_rows = Some(source.count(&stream.origin).await?);
-        }
-        Ok(())
-    }
-
-    async fn acquire(&self, connection: &str, wait: Duration) -> Result<Box<dyn Session>> {
-        let lease = LeaseRequest {
-            project: self.plan.project.clone(),
-            environment: self.plan.environment.clone(),
-            run: self.id,
+fn pools(id: Uuid, plan: &Plan, options: RunOptions) -> BTreeMap<String, Pool> {
+    let pool = |connection: &String| {
+        let request = LeaseRequest {
+            project: plan.project.clone(),
+            environment: plan.environment.clone(),
+            run: id,
             holder: holder(),
-            dry_run: self.options.dry_run,
-            wait,
+            dry_run: options.dry_run,
+            wait: Duration::ZERO,
         };
-        self.plan.sinks[connection].acquire(&lease).await
-    }
+        Pool::new(Arc::clone(&plan.sinks[connection]), request)
+    };
+    let wanted = plan.streams.iter().map(|stream| &stream.sink_connection);
+    wanted.map(|connection| (connection.clone(), pool(connection))).collect()
+}
 
-    /// Moves one stream, over as many connections as it takes.
-    async fn move_one(&mut self, index: usize, reports: &mut [StreamReport]) -> Result<()> {
-        let began = Instant::now();
-        let mut progress = Progress::default();
-        let before = reports.iter().map(|report| report.rejects_open).sum();
-        let outcome = self.drive(index, before, &mut progress, &reports[index]).await;
-        let report = &mut reports[index];
-        report.seconds = began.elapsed().as_secs_f64();
-        report.set_counts(progress.tally.counts);
-        report.batches = progress.tally.batches;
-        report.reasons = progress.tally.reasons.report();
-        report.rejects_open = (report.rejects_open + progress.tally.counts.rejected).saturating_sub(progress.resolved);
-        report.target_rows = progress.target_rows;
-        self.warnings.append(&mut progress.warnings);
-        if let Some(checkpoint) = &progress.checkpoint {
-            report.status = match (checkpoint.complete, progress.tally.batches) {
-                (true, 0) => StreamStatus::AlreadyComplete,
-                (true, _) => StreamStatus::Complete,
-                (false, _) => StreamStatus::Partial,
-            };
+/// Takes the leases, and asks the sources what there is.
+async fn begin(run: &mut Run, report: &mut RunReport) -> Result<()> {
+    for pool in run.pools.values() {
+        // What is away by now is waited for by its streams; the others begin.
+        or_away(run, pool.open().await)?;
+    }
+    if crate::ledger::BARE {
+        run.note("built for the benchmark: nothing is validated, and an interrupted run cannot go on".to_owned());
+    }
+    let mut moments = BTreeMap::new();
+    for (name, source) in &run.plan.sources {
+        moments.insert(name.clone(), source.moment().await?);
+    }
+    run.moments = moments.into();
+    count_rejects(run, report).await?;
+    count_sources(run, report).await?;
+    let streams = report
+        .streams
+        .iter()
+        .map(|stream| (stream.name.clone(), stream.source_rows.unwrap_or(0)))
+        .collect();
+    (run.events)(Event::RunStarted {
+        run: run.id,
+        streams,
+        dry_run: run.options.dry_run,
+    });
+    Ok(())
+}
+
+/// Of a sink that was lost since the run was planned nothing is known yet.
+fn or_away<T: Default>(run: &Run, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Err(error) if error.kind().policy().retry == Retry::Backoff && !run.options.dry_run => Ok(T::default()),
+        outcome => outcome,
+    }
+}
+
+/// The store itself is asked: rejects may have been resolved by hand.
+async fn count_rejects(run: &Run, report: &mut RunReport) -> Result<()> {
+    if run.options.restart || run.plan.streams.iter().any(|stream| stream.subject.is_some()) {
+        // What begins anew forgets them; those of others are no concern of a subject's run.
+        return Ok(());
+    }
+    let mut open = BTreeMap::new();
+    for (name, sink) in &run.plan.sinks {
+        open.insert(name, or_away(run, sink.reject_counts(&run.plan.project).await)?);
+    }
+    for (stream, report) in run.plan.streams.iter().zip(&mut report.streams) {
+        let open = open.get(&stream.sink_connection).into_iter().flatten();
+        report.rejects_open = open.filter(|(name, _)| *name == stream.name).map(|(_, rows)| rows).sum();
+    }
+    let all = report.streams.iter().map(|stream| stream.rejects_open).sum();
+    run.rejects.fetch_add(all, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Rows of each stream; what several of them read is counted once.
+async fn count_sources(run: &mut Run, report: &mut RunReport) -> Result<()> {
+    if crate::ledger::BARE {
+        return Ok(());
+    }
+    let mut counted: Vec<(&str, &Origin, u64)> = Vec::new();
+    for (index, stream) in run.plan.streams.iter().enumerate() {
+        if stream.subject.is_some() {
+            report.streams[index].source_rows = stream.subject_rows;
+            continue;
         }
-        outcome
-    }
-
-    async fn drive(&mut self, index: usize, before: u64, progress: &mut Progress, report: &StreamReport) -> Result<()> {
-        let connection = self.plan.streams[index].sink_connection.clone();
-        let mut patience = Patience::new(Duration::from_secs(self.plan.limits.retry_seconds_max));
-        let mut batches = 0;
-        self.started(index, report.source_rows.unwrap_or(0));
-        loop {
-            let mut session = match self.sessions.get_mut(&connection).and_then(Option::take) {
-                Some(session) => Ok(session),
-                // The server may need a while to notice that our old connection is gone.
-                None => self.acquire(&connection, Duration::from_secs(30)).await,
-            };
-            let outcome = match &mut session {
-                Ok(session) => self.attempt(index, before, session.as_mut(), progress, report).await,
-                Err(_) => Ok(()),
-            };
-            let error = match (session, outcome) {
-                (Ok(session), Ok(())) => {
-                    self.sessions.insert(connection, Some(session));
-                    return Ok(());
-                }
-                (Ok(session), Err(error)) => {
-                    if error.kind().policy().retry != crate::error::Retry::Backoff {
-                        self.sessions.insert(connection, Some(session));
-                        return Err(error);
-                    }
-                    error
-                }
-                (Err(error), _) => error,
-            };
-            if self.options.dry_run {
-                return Err(error.during("the rehearsal lost its one transaction, and nothing of it was kept"));
-            }
-            if progress.tally.batches > batches {
-                batches = progress.tally.batches;
-                patience.restore();
-            }
-            let (pause, attempt, error) = patience.next(error)?;
-            let stream = self.plan.streams[index].name.clone();
-            (self.events)(Event::Retrying {
-                stream,
-                error: error.to_string(),
-                attempt,
-                pause,
-            });
-            retry::pause(pause, &self.shutdown).await?;
-        }
-    }
-
-    fn started(&self, index: usize, rows: u64) {
-        let stream = &self.plan.streams[index];
-        let resumed = stream.checkpoint.as_ref().filter(|_| !self.options.restart);
-        if let Some(checkpoint) = resumed.filter(|checkpoint| checkpoint.complete && !self.options.retry_rejects) {
-            (self.events)(Event::StreamSkipped {
-                stream: stream.name.clone(),
-                counts: checkpoint.counts,
-            });
-        } else {
-            let resumed = resumed.map(|checkpoint| checkpoint.counts);
-            (self.events)(Event::StreamStarted {
-                stream: stream.name.clone(),
-                rows,
-                resumed,
-            });
-        }
-    }
-
-    /// One attempt over one connection, from the checkpoint that the target holds.
-    async fn attempt(
-        &mut self,
-        index: usize,
-        rejects_before: u64,
-        session: &mut dyn Session,
-        progress: &mut Progress,
-        report: &StreamReport,
-    ) -> Result<()> {
-        let stream = &self.plan.streams[index];
-        let sink = &self.plan.sinks[&stream.sink_connection];
-        let job = Job {
-            run: self.id,
-            project: &self.plan.project,
-            stream,
-            source: self.plan.sources[&stream.source_connection].as_ref(),
-            moment: &self.moments[&stream.source_connection],
-            limits: &self.plan.limits,
-            restart: self.options.restart,
-            source_rows: report.source_rows,
-            rejects_before,
-            events: &self.events,
-            shutdown: &self.shutdown,
+        let known = counted
+            .iter()
+            .find(|(connection, origin, _)| *connection == stream.source_connection && **origin == stream.origin);
+        let rows = match known {
+            Some((.., rows)) => *rows,
+            None => run.source(index).count(&stream.origin).await?,
         };
-        if self.options.retry_rejects {
-            let gone = retry_rejects::retry_stream(&job, sink.as_ref(), session, progress).await?;
-            if gone > 0 {
-                self.warnings.push(format!(
-                    "stream `{}`: {gone} rejected rows are no longer in the source; their rejects stay open",
-                    stream.name
-                ));
-            }
-            return Ok(());
-        }
-        let checkpoint = worker::move_stream(&job, session, progress).await?;
-        if progress.tally.batches == 0 {
-            return validate::complete_before(&job, session, &checkpoint, progress).await;
-        }
-        session.finish_stream().await?;
-        (self.events)(Event::StreamFinished {
-            stream: stream.name.clone(),
-            counts: checkpoint.counts,
-        });
-        Ok(())
+        counted.push((&stream.source_connection, &stream.origin, rows));
+        report.streams[index].source_rows = Some(rows);
     }
+    run.source_rows = report.streams.iter().map(|stream| stream.source_rows).collect();
+    Ok(())
+}
 
-    async fn finish(&mut self, status: RunStatus) {
-        let status = match status {
-            RunStatus::Done => "done",
-            RunStatus::Rejects | RunStatus::TooManyRejects => "rejects",
-            RunStatus::Interrupted => "interrupted",
-            RunStatus::Failed => "failed",
-        };
-        for (connection, session) in &mut self.sessions {
-            if let Some(session) = session
-                && let Err(error) = session.finish(status).await
-            {
-                self.warnings
-                    .push(format!("the end of the run could not be recorded in `{connection}`: {error}"));
+fn schedule(run: &Run) -> Schedule {
+    let streams = &run.plan.streams;
+    let candidates: Vec<_> = streams
+        .iter()
+        .map(|stream| Candidate {
+            // Retrying reads single rows by their keys, and a subject has few of its own: there is
+            // nothing to share.
+            reads: if run.options.retry_rejects || stream.subject.is_some() {
+                stream.name.clone()
+            } else {
+                format!("{} {:?} {:?}", stream.source_connection, stream.origin, stream.source_key)
+            },
+            columns: stream.transform.read_columns(),
+            resumable: stream.resumable,
+            sink: &stream.sink_connection,
+            needs: streams
+                .iter()
+                .enumerate()
+                .filter(|(_, other)| stream.after.contains(&other.name))
+                .map(|(index, _)| index)
+                .collect(),
+        })
+        .collect();
+    Schedule::new(&candidates, |sink| run.pools[sink].sessions_max())
+}
+
+/// Begins streams as soon as they may, until none is left or the run is stopped.
+async fn move_all(run: &Arc<Run>, shutdown: &Shutdown, report: &mut RunReport) -> Result<()> {
+    let mut schedule = schedule(run);
+    let (told, mut hear) = mpsc::unbounded_channel();
+    let mut units = JoinSet::new();
+    let mut away: Option<Error> = None;
+    loop {
+        if !run.stop.is_cancelled() {
+            for members in schedule.begin() {
+                units.spawn(unit::move_unit(Arc::clone(run), members, told.clone()));
             }
+        }
+        let Some(ended) = next(&mut units, &mut hear).await? else {
+            break;
+        };
+        let index = ended.index;
+        match take_in(run, ended, &mut report.streams[index]) {
+            Ok(()) => schedule.complete(index),
+            // Others go on; it is told at the end.
+            Err(error) if error.kind().policy().retry == Retry::Backoff => away = away.or(Some(error)),
+            Err(error) => run.fail(error),
+        }
+    }
+    let complete = |stream: &StreamReport| matches!(stream.status, StreamStatus::Complete | StreamStatus::AlreadyComplete);
+    match run.failure() {
+        Some(error) => Err(error),
+        None if shutdown.is_cancelled() && !report.streams.iter().all(complete) => Err(shutdown::interrupted()),
+        None => {
+            let restored = foreign_keys::restore(run, &mut report.streams).await;
+            away.map_or(restored, Err)
+        }
+    }
+}
+
+/// The next stream that ended; `None` when none is under way.
+async fn next(units: &mut JoinSet<()>, hear: &mut UnboundedReceiver<Ended>) -> Result<Option<Ended>> {
+    loop {
+        // What was told is heard before its unit is missed.
+        if let Ok(ended) = hear.try_recv() {
+            return Ok(Some(ended));
+        }
+        tokio::select! {
+            biased;
+            Some(ended) = hear.recv() => return Ok(Some(ended)),
+            unit = units.join_next() => match unit {
+                None => return Ok(hear.try_recv().ok()),
+                Some(Ok(())) => {}
+                Some(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(Error::new(ErrorKind::Internal, "a stream was given up")),
+                },
+            },
         }
     }
 }

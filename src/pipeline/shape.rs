@@ -1,11 +1,13 @@
 //! Shapes: one stream checked against both its ends, every finding collected.
 
 use super::ends::Ends;
+use super::subject;
 use crate::data::finding::Finding;
 use crate::data::stream::Origin;
 use crate::data::table::{Table, TableName};
 use crate::mapping::stream::{From, Located, TableRef};
 use crate::mapping::{Stream, check};
+use crate::source::Source;
 use crate::transform::{self, Transform};
 use crate::{ErrorKind, Result};
 
@@ -22,37 +24,13 @@ pub(super) struct Shape {
 pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Vec<Finding>) -> Result<Option<Shape>> {
     let source = &ends.sources[stream.from.connection()];
     let sink = &ends.sinks[&stream.to.value.connection];
-    let (origin, table) = match &stream.from {
-        From::Table(from) => {
-            let table = source.table(&from.value.table).await?;
-            if table.is_none() {
-                findings.push(missing_table(from, &source.tables().await?, "source"));
-            }
-            (Origin::Table(from.value.table.clone()), table)
-        }
-        From::Query { sql, .. } => {
-            let text = sql.value.trim().trim_end_matches(';').trim_end().to_owned();
-            let table = match source.query(&text).await {
-                Ok(table) => Some(table),
-                Err(error) if error.kind() == ErrorKind::Mapping => {
-                    findings.push(
-                        Finding::error(
-                            "plan::query",
-                            Some(sql.place.clone()),
-                            format!("the query of stream `{}` is refused: {error}", stream.name.value),
-                        )
-                        .help(error.advice().to_owned()),
-                    );
-                    None
-                }
-                Err(error) => return Err(error),
-            };
-            (Origin::Query { sql: text }, table)
-        }
-    };
+    let (origin, mut table) = origin(stream, source.as_ref(), findings).await?;
     let target = sink.table(&stream.to.value.table).await?;
     if target.is_none() {
         findings.push(missing_table(&stream.to, &sink.tables().await?, "target"));
+    }
+    if let Some(table) = &mut table {
+        subject::check(stream, source.as_ref(), &origin, table, findings).await?;
     }
     let (Some(table), Some(target)) = (table, target) else {
         return Ok(None);
@@ -71,6 +49,7 @@ pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Ve
     Ok(match transform::compile(stream, &table, &source_key, &target) {
         Ok(transform) => {
             findings.extend(transform.warnings().iter().cloned());
+            findings.extend(moved_after_all(stream, &transform));
             Some(Shape {
                 origin,
                 source: table,
@@ -84,6 +63,53 @@ pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Ve
             None
         }
     })
+}
+
+/// Where a stream reads, and its shape if it is there.
+async fn origin(stream: &Stream, source: &dyn Source, findings: &mut Vec<Finding>) -> Result<(Origin, Option<Table>)> {
+    let sql = match &stream.from {
+        From::Table(from) => {
+            let table = source.table(&from.value.table).await?;
+            if table.is_none() {
+                findings.push(missing_table(from, &source.tables().await?, "source"));
+            }
+            return Ok((Origin::Table(from.value.table.clone()), table));
+        }
+        From::Query { sql, .. } => sql,
+    };
+    let text = sql.value.trim().trim_end_matches(';').trim_end().to_owned();
+    let table = match source.query(&text).await {
+        Ok(table) => Some(table),
+        Err(error) if error.kind() == ErrorKind::Mapping => {
+            findings.push(
+                Finding::error(
+                    "plan::query",
+                    Some(sql.place.clone()),
+                    format!("the query of stream `{}` is refused: {error}", stream.name.value),
+                )
+                .help(error.advice().to_owned()),
+            );
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((Origin::Query { sql: text }, table))
+}
+
+/// Columns under the stream's own `ignore` that it moves.
+fn moved_after_all(stream: &Stream, transform: &Transform) -> Vec<Finding> {
+    let moved = |name: &str| transform.read_columns().iter().any(|column| column.name == name);
+    let names = stream.ignore.iter().map(|(name, _)| name).filter(|name| moved(&name.value));
+    let finding = |name: &Located<String>| {
+        Finding::warning(
+            "plan::ignored_but_moved",
+            Some(name.place.clone()),
+            format!("`{}` is to be left out, but this stream moves it", name.value),
+        )
+        .label("moved after all")
+        .help("take it out of `ignore`")
+    };
+    names.map(finding).collect()
 }
 
 fn missing_table(at: &Located<TableRef>, known: &[TableName], end: &str) -> Finding {

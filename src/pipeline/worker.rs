@@ -1,30 +1,33 @@
-//! The worker: moves one stream over one session, batch by batch.
+//! The worker: moves one stream, or one split of it, over one session, batch by batch.
 //!
 //! The order of effects is the design: rows and rejects are written, the figures are compared,
 //! checkpoint and ledger entry are added, all of it commits at once, and only then is anyone
 //! told (Invariants 1 to 4).
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use uuid::Uuid;
 
 use super::event::{Event, Events};
-use super::feed::{Feed, Portion};
+use super::feed::{self, Feed, Portion};
 use super::plan::PlannedStream;
+use super::shared_read::Seat;
 use super::shutdown::{self, Shutdown};
+use super::stream_end::StreamEnd;
 use super::tally::{BatchTally, Reasons, StreamTally};
-use super::{claim, isolate, resume, validate};
+use super::{claim, isolate, resume, subject};
 use crate::config::limits::Limits;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::data::render;
 use crate::ledger::{BatchEntry, Checkpoint};
 use crate::sink::Session;
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
 
 /// Everything about the stream being moved that does not change while it is.
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     /// Run.
     pub run: Uuid,
     /// Project.
@@ -33,6 +36,14 @@ pub struct Job<'a> {
     pub stream: &'a PlannedStream,
     /// Its source.
     pub source: &'a dyn Source,
+    /// Its place at a reader that it may share; without one it reads alone.
+    pub seat: Option<&'a Seat>,
+    /// Which split of it, 0 where it is not split.
+    pub split: i32,
+    /// It is one of several splits, which are there already.
+    pub is_cut: bool,
+    /// The end of the whole stream.
+    pub end: &'a StreamEnd,
     /// The moment that the source sees.
     pub moment: &'a str,
     /// Limits.
@@ -41,8 +52,8 @@ pub struct Job<'a> {
     pub restart: bool,
     /// Rows in the source, counted when the run began.
     pub source_rows: Option<u64>,
-    /// Open rejects of the project when the stream was begun, for `max_rejects`.
-    pub rejects_before: u64,
+    /// Open rejects of all streams of the run, for `max_rejects`.
+    pub rejects: &'a AtomicU64,
     /// Where events go.
     pub events: &'a Events,
     /// Stop after the batch in flight.
@@ -51,12 +62,14 @@ pub struct Job<'a> {
 
 /// What the worker has to remember across lost connections.
 #[derive(Default)]
-pub struct Progress {
+pub(super) struct Progress {
     /// Committed by this run.
     pub tally: StreamTally,
     /// A batch whose commit was begun: its run, sequence and figures. After a lost connection
     /// the checkpoint tells whether it is durable.
-    pub(super) in_doubt: Option<(i64, Counts, Reasons)>,
+    pub in_doubt: Option<(i64, Counts, Reasons)>,
+    /// The last failure was the source's.
+    pub source_failed: bool,
     /// The checkpoint as last seen committed.
     pub checkpoint: Option<Checkpoint>,
     /// Rejects of earlier runs that this run resolved.
@@ -73,14 +86,15 @@ pub struct Progress {
 /// Of kind [`ErrorKind::Interrupted`] or [`ErrorKind::Rejects`] when it stopped in order after a
 /// finished batch; [`ErrorKind::Lost`] when the session is useless and the stream may go on over
 /// a new one; any other kind is final. Nothing of an unfinished batch stays in the target.
-pub async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<Checkpoint> {
+pub(super) async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<Checkpoint> {
     let mut checkpoint = resume::open(job, session, progress).await?;
     if checkpoint.complete {
         return Ok(checkpoint);
     }
-    check_rejects(job, progress)?;
-    let mut feed = Feed::open(job.source, job.stream, checkpoint.position.clone(), None, job.limits).await?;
-    let mut next = feed.next().await?;
+    check_rejects(job)?;
+    let opened = open_feed(job, checkpoint.position.clone()).await;
+    let mut feed = of_source(opened, progress)?;
+    let mut next = of_source(feed.next().await, progress)?;
     while !checkpoint.complete {
         if job.shutdown.is_cancelled() {
             return Err(shutdown::interrupted());
@@ -93,10 +107,25 @@ pub async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mu
         // What was read before the source failed is still committed.
         let complete = matches!(ahead, Ok(None));
         checkpoint = commit(job, session, checkpoint, batch, complete, progress).await?;
-        check_rejects(job, progress)?;
-        next = ahead?;
+        check_rejects(job)?;
+        next = of_source(ahead, progress)?;
     }
     Ok(checkpoint)
+}
+
+pub(super) async fn open_feed(job: &Job<'_>, after: Option<Position>) -> Result<Feed> {
+    let request = feed::request(job.stream, after, None, job.limits);
+    let batches = match job.seat {
+        Some(seat) => seat.read(request).await?,
+        None => job.source.read(request).await?,
+    };
+    Ok(Feed::of(batches, job.stream))
+}
+
+/// Remembers whose failure it was.
+pub(super) fn of_source<T>(outcome: Result<T>, progress: &mut Progress) -> Result<T> {
+    progress.source_failed = outcome.is_err();
+    outcome
 }
 
 /// Writes portions until a limit is reached or none is left. Returns the batch and what was read
@@ -146,8 +175,8 @@ fn is_full(job: &Job<'_>, batch: &BatchTally) -> bool {
 }
 
 /// More rejects than allowed end the run in order. What is committed stays.
-fn check_rejects(job: &Job<'_>, progress: &Progress) -> Result<()> {
-    let rejects = job.rejects_before + progress.tally.counts.rejected;
+pub(super) fn check_rejects(job: &Job<'_>) -> Result<()> {
+    let rejects = job.rejects.load(Ordering::Relaxed);
     if rejects <= job.limits.max_rejects {
         return Ok(());
     }
@@ -196,6 +225,9 @@ pub(super) async fn write_portion(
                 written.total(),
             ));
         }
+        if job.stream.subject.is_some() {
+            subject::arrived(job, session, &target.rows, &refused).await?;
+        }
         batch.counts.inserted += written.inserted;
         batch.counts.updated += written.updated;
         batch.counts.skipped += written.skipped;
@@ -207,7 +239,7 @@ pub(super) async fn write_portion(
                 column: refusal.column,
                 reason: refusal.reason,
                 detail: refusal.detail,
-                row: render::row_json(&source.rows, origin),
+                row: (source.row_json)(&source.rows, origin),
             });
         }
     }
@@ -271,8 +303,8 @@ pub(super) async fn commit(
     after.counts += batch.counts;
     after.digest.add(batch.digest);
     after.complete = complete;
-    if batch.position.is_some() {
-        after.position = batch.position;
+    if let Some(read) = batch.position {
+        after.position = Some(Position::moved_on(after.position.as_ref(), read));
     }
     let entry = BatchEntry {
         run: job.run,
@@ -280,25 +312,27 @@ pub(super) async fn commit(
         split: after.split,
         sequence: after.sequence,
         first_key: batch.first_key,
-        last_key: match &after.position {
-            Some(Position::Key(key)) => Some(key.clone()),
-            _ => None,
-        },
+        last_key: after.position.as_ref().and_then(Position::after).cloned(),
         counts: batch.counts,
         digest: batch.digest,
         seconds: batch.began.elapsed().as_secs_f64(),
         retry: false,
     };
-    if complete
-        && !crate::ledger::BARE
-        && let Err(error) = validate::completion(job, session, &after, progress).await
-    {
-        return Err(give_up(session, error).await);
+    let mut end = None;
+    if complete {
+        match job.end.before_commit(job, session, &after, progress).await {
+            Ok(state) => end = Some(state),
+            Err(error) => return Err(give_up(session, error).await),
+        }
     }
     progress.in_doubt = Some((after.sequence, batch.counts, batch.reasons));
     session.commit(&after, &entry).await?;
+    if let Some(state) = &mut end {
+        state.is_complete(&after);
+    }
+    drop(end);
     if let Some((_, counts, reasons)) = progress.in_doubt.take() {
-        progress.tally.committed(counts, reasons);
+        committed(job, progress, counts, reasons);
     }
     progress.checkpoint = Some(after.clone());
     if batch.counts.rejected > 0 {
@@ -317,4 +351,10 @@ pub(super) async fn commit(
         took,
     });
     Ok(after)
+}
+
+/// Counts a batch that is durable.
+pub(super) fn committed(job: &Job<'_>, progress: &mut Progress, counts: Counts, reasons: Reasons) {
+    job.rejects.fetch_add(counts.rejected, Ordering::Relaxed);
+    progress.tally.committed(counts, reasons);
 }

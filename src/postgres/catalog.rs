@@ -1,14 +1,14 @@
 //! The catalog: which tables there are, and what shape they have.
 
-use std::collections::HashMap;
-
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::carried::Carried;
 use super::constraint::{foreign_keys, uniques};
 use super::error::classify;
 use super::quote;
-use super::wire_type::{Resolved, TypeRow, resolve};
+use super::type_row::types;
+use super::wire_type::{Resolved, resolve};
 use crate::data::column::ColumnType;
 use crate::data::table::{Column, Fill, Table, TableName};
 use crate::{Error, ErrorKind, Result};
@@ -56,8 +56,8 @@ pub(crate) enum Kind {
 /// What only this database knows of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Detail {
-    /// Element type of a list.
-    pub(crate) element: u32,
+    /// Object ids that its values carry.
+    pub(crate) carried: Carried,
     /// `generated always as identity`: an update may not set it.
     pub(crate) always_identity: bool,
     /// Quoted name of the sequence that fills it.
@@ -66,13 +66,14 @@ pub(crate) struct Detail {
     pub(crate) loose: bool,
 }
 
-/// All tables that could be targets; without schema where the search path finds them.
+/// All tables that could be targets, partitions under the name of the whole; without schema where
+/// the search path finds them.
 pub(crate) async fn tables(connection: &mut PgConnection) -> Result<Vec<TableName>> {
     let rows = sqlx::query(
         "select n.nspname::text, c.relname::text, pg_table_is_visible(c.oid)
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-         where c.relkind in ('r', 'p') and n.nspname not in ('information_schema', 'dbferry') and n.nspname !~ '^pg_'
-         order by 1, 2",
+         where c.relkind in ('r', 'p') and not c.relispartition
+             and n.nspname not in ('information_schema', 'dbferry') and n.nspname !~ '^pg_' order by 1, 2",
     )
     .fetch_all(connection)
     .await
@@ -90,17 +91,27 @@ pub(crate) async fn tables(connection: &mut PgConnection) -> Result<Vec<TableNam
 
 /// Shape of a table; `None` where there is none.
 pub(crate) async fn table(connection: &mut PgConnection, name: &TableName) -> Result<Option<CatalogTable>> {
-    let Some(row) = header(connection, name).await? else {
-        return Ok(None);
-    };
-    let oid: i64 = get(&row, 0)?;
+    let row = header(connection, Some(quote::table(name)?), None).await?;
+    described(connection, row).await
+}
+
+/// Shape of the table of an object id; `None` where it is gone. Needs no privilege.
+pub(crate) async fn table_of(connection: &mut PgConnection, oid: i64) -> Result<Option<CatalogTable>> {
+    let row = header(connection, None, Some(oid)).await?;
+    described(connection, row).await
+}
+
+async fn described(connection: &mut PgConnection, row: Option<PgRow>) -> Result<Option<CatalogTable>> {
+    let Some(row) = row else { return Ok(None) };
+    let row = &row;
+    let oid: i64 = get(row, 0)?;
     let (columns, details) = columns(connection, oid).await?;
-    let relkind: String = get(&row, 3)?;
+    let relkind: String = get(row, 3)?;
     let kind = match relkind.as_str() {
         "v" | "m" => Kind::View,
         "f" => Kind::Foreign,
-        _ if get::<bool>(&row, 5)? => Kind::Unlogged,
-        _ if get::<bool>(&row, 6)? => Kind::Foreign,
+        _ if get::<bool>(row, 5)? => Kind::Unlogged,
+        _ if get::<bool>(row, 6)? => Kind::Foreign,
         _ => Kind::Table,
     };
     let (key, uniques) = uniques(connection, oid).await?;
@@ -108,25 +119,25 @@ pub(crate) async fn table(connection: &mut PgConnection, name: &TableName) -> Re
         oid,
         table: Table {
             name: TableName {
-                schema: Some(get(&row, 1)?),
-                name: get(&row, 2)?,
+                schema: Some(get(row, 1)?),
+                name: get(row, 2)?,
             },
             columns,
             key,
             uniques,
             foreign_keys: foreign_keys(connection, oid).await?,
-            rows_estimate: estimate(get(&row, 4)?),
+            rows_estimate: estimate(get(row, 4)?),
             text_holds_nul: false,
             notes: Vec::new(),
         },
         details,
-        guarded: get(&row, 7)?,
+        guarded: get(row, 7)?,
         may: May {
-            select: get(&row, 8)?,
-            insert: get(&row, 9)?,
-            update: get(&row, 10)?,
+            select: get(row, 8)?,
+            insert: get(row, 9)?,
+            update: get(row, 10)?,
         },
-        ruled: get(&row, 11)?,
+        ruled: get(row, 11)?,
         kind,
     }))
 }
@@ -149,9 +160,13 @@ fn estimate(tuples: f64) -> Option<u64> {
     (tuples >= 0.0).then_some(tuples as u64)
 }
 
-async fn header(connection: &mut PgConnection, name: &TableName) -> Result<Option<PgRow>> {
+/// By a quoted name, as the search path finds it, or by an object id.
+async fn header(connection: &mut PgConnection, name: Option<String>, oid: Option<i64>) -> Result<Option<PgRow>> {
     sqlx::query(
-        "select c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
+        "select c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text,
+             case when c.relkind = 'p' then coalesce((select sum(l.reltuples) from pg_catalog.pg_partition_tree(c.oid) p
+                 join pg_catalog.pg_class l on l.oid = p.relid where p.isleaf and l.reltuples > 0), -1)
+                 else c.reltuples end::float8,
              c.relpersistence <> 'p' or exists (select from pg_catalog.pg_partition_tree(c.oid) p
                  join pg_catalog.pg_class l on l.oid = p.relid where l.relpersistence <> 'p'),
              exists (select from pg_catalog.pg_partition_tree(c.oid) p
@@ -163,9 +178,10 @@ async fn header(connection: &mut PgConnection, name: &TableName) -> Result<Optio
              exists (select from pg_catalog.pg_rewrite r
                  where r.ev_class = c.oid and r.ev_type in ('2', '3') and r.ev_enabled <> 'D')
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-         where c.oid = pg_catalog.to_regclass($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')",
+         where c.oid = coalesce($2::oid, pg_catalog.to_regclass($1)) and c.relkind in ('r', 'p', 'v', 'm', 'f')",
     )
-    .bind(quote::table(name)?)
+    .bind(name)
+    .bind(oid)
     .fetch_optional(connection)
     .await
     .map_err(|error| classify(&error))
@@ -227,10 +243,11 @@ fn column(row: &PgRow, resolved: Resolved) -> Result<(Column, Detail)> {
         nullable: !get::<bool>(row, 3)? && !resolved.not_null,
         fill,
         flexible: false,
+        wire: resolved.wire,
         ty: resolved.ty,
     };
     let detail = Detail {
-        element: resolved.element,
+        carried: resolved.carried,
         always_identity: identity == "a",
         sequence,
         loose: get::<bool>(row, 7)? || resolved.loose,
@@ -238,47 +255,8 @@ fn column(row: &PgRow, resolved: Resolved) -> Result<(Column, Detail)> {
     Ok((column, detail))
 }
 
-/// The types named and all that they are made of.
-async fn types(connection: &mut PgConnection, ids: &[i64]) -> Result<HashMap<u32, TypeRow>> {
-    let rows = sqlx::query(
-        "with recursive needed(oid) as (
-             select unnest($1::int8[])::oid
-             union
-             select part.oid from needed n join pg_catalog.pg_type t on t.oid = n.oid,
-                 lateral (values (t.typbasetype), (t.typelem)) part(oid) where part.oid <> 0
-         )
-         select t.oid::int8, pg_catalog.format_type(t.oid, null),
-             case when t.typnamespace = 'pg_catalog'::regnamespace then t.typname::text end,
-             t.typtype::text, t.typcategory::text, t.typbasetype::int8, t.typtypmod, t.typelem::int8, t.typnotnull,
-             t.typdefault is not null,
-             array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)
-         from needed n join pg_catalog.pg_type t on t.oid = n.oid",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await
-    .map_err(|error| classify(&error))?;
-    let letter = |row: &PgRow, index| get::<String>(row, index).map(|text| text.chars().next().unwrap_or(' '));
-    rows.iter()
-        .map(|row| {
-            let described = TypeRow {
-                name: get(row, 1)?,
-                builtin: get(row, 2)?,
-                kind: letter(row, 3)?,
-                category: letter(row, 4)?,
-                base: id_of(get(row, 5)?)?,
-                modifier: get(row, 6)?,
-                element: id_of(get(row, 7)?)?,
-                not_null: get(row, 8)?,
-                default: get(row, 9)?,
-                labels: get(row, 10)?,
-            };
-            Ok((id_of(get(row, 0)?)?, described))
-        })
-        .collect()
-}
-
-fn id_of(id: i64) -> Result<u32> {
+/// An object id out of the number that it is selected as.
+pub(crate) fn id_of(id: i64) -> Result<u32> {
     u32::try_from(id).map_err(|_| Error::new(ErrorKind::Internal, "an object id that is none"))
 }
 

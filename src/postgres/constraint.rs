@@ -37,11 +37,18 @@ pub(super) async fn uniques(connection: &mut PgConnection, oid: i64) -> Result<(
     Ok((key, uniques))
 }
 
-/// Foreign keys, their columns in order; of a partitioned table the whole one, not its parts.
+/// Foreign keys, their columns in order; of a partitioned table the whole one, not its parts. One
+/// may be taken away by the table's owner, unless a partition has it from its parent, and put back
+/// by whoever may refer to the other table.
 pub(super) async fn foreign_keys(connection: &mut PgConnection, oid: i64) -> Result<Vec<ForeignKey>> {
     let rows = sqlx::query(
-        "select f.conname::text, n.nspname::text, c.relname::text, a.attname::text, r.attname::text
+        "select f.conname::text, n.nspname::text, c.relname::text, a.attname::text, r.attname::text,
+             pg_catalog.pg_has_role(o.relowner, 'usage') and f.conparentid = 0
+                 and pg_catalog.has_schema_privilege(c.relnamespace, 'usage')
+                 and (pg_catalog.has_table_privilege(c.oid, 'references')
+                     or not exists (select from unnest(f.confkey) k(n) where not pg_catalog.has_column_privilege(c.oid, k.n, 'references')))
          from pg_catalog.pg_constraint f
+         join pg_catalog.pg_class o on o.oid = f.conrelid
          join pg_catalog.pg_class c on c.oid = f.confrelid
          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          cross join lateral unnest(f.conkey, f.confkey) with ordinality k(here, there, n)
@@ -70,6 +77,7 @@ pub(super) async fn foreign_keys(connection: &mut PgConnection, oid: i64) -> Res
                 name: get(row, 2)?,
             },
             references: Vec::new(),
+            removable: get(row, 5)?,
         });
         key.columns.push(get(row, 3)?);
         key.references.push(get(row, 4)?);

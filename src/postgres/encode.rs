@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
 
+use super::carried::Carried;
 use super::field::Field;
 use crate::data::column::ColumnType;
 use crate::{Error, ErrorKind, Result};
@@ -22,8 +23,11 @@ pub struct WireColumn {
     pub name: String,
     /// Type of the values; of a domain, that of its base.
     pub ty: ColumnType,
-    /// For a list: object id of the element type, which travels with every value.
-    pub element: u32,
+    /// Identity of the binary form that values may come in already, see
+    /// [`crate::data::table::Column::wire`].
+    pub wire: Option<String>,
+    /// Object ids that travel with every value.
+    pub carried: Carried,
 }
 
 /// What is written of a table.
@@ -72,8 +76,8 @@ impl<'a> Encoder<'a> {
             })?;
         let fields = columns
             .iter()
-            .zip(rows.columns())
-            .map(|(column, array)| Field::new(column, array.as_ref()))
+            .zip(rows.columns().iter().zip(rows.schema_ref().fields()))
+            .map(|(column, (array, field))| Field::new(column, field, array.as_ref()))
             .collect::<Result<_>>()?;
         Ok(Self {
             fields,
@@ -126,7 +130,8 @@ mod tests {
         WireColumn {
             name: name.to_owned(),
             ty: ColumnType::parse(ty).expect(ty),
-            element: 0,
+            wire: None,
+            carried: Carried::Nothing,
         }
     }
 
@@ -182,7 +187,7 @@ mod tests {
     fn a_value_without_a_form_names_its_column_and_leaves_whole_rows() {
         let rows = batch(vec![(
             "at",
-            Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MIN])) as ArrayRef,
+            Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MIN + 1])) as ArrayRef,
         )]);
         let columns = [column("at", "timestamp")];
         let mut out = Vec::new();
@@ -205,6 +210,42 @@ mod tests {
             Encoder::new(&rows.slice(0, 1), &columns).is_ok(),
             "only the rows of the slice count"
         );
+    }
+
+    #[test]
+    fn what_comes_in_binary_form_is_sent_as_it_is_with_the_target_s_ids() {
+        let passed = |wire: &str, values: &[Option<&[u8]>]| {
+            let name = wire.to_owned();
+            let schema = arrow::datatypes::Schema::new(vec![ColumnType::Opaque { name }.field("c", true)]);
+            let array: ArrayRef = Arc::new(arrow::array::BinaryArray::from(values.to_vec()));
+            RecordBatch::try_new(Arc::new(schema), vec![array]).expect("one column")
+        };
+        let sent = |rows: &RecordBatch, column: WireColumn| {
+            let columns = [column];
+            let mut out = Vec::new();
+            Encoder::new(rows, &columns)?.encode(&mut out, usize::MAX)?;
+            Ok::<_, Error>(out[19..out.len() - 2].to_vec())
+        };
+        let mut numeric = column("c", "numeric(7,2)");
+        numeric.wire = Some("numeric".to_owned());
+        let out = sent(&passed("numeric", &[Some(&[1, 2, 3]), None]), numeric.clone()).expect("fits");
+        assert_eq!(out, [0, 1, 0, 0, 0, 3, 1, 2, 3, 0, 1, 0xff, 0xff, 0xff, 0xff]);
+        let error = sent(&passed("money", &[]), numeric).expect_err("another form");
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        let mut list = column("c", "text[]");
+        list.wire = Some("enum[]".to_owned());
+        list.carried = Carried::Array {
+            element: 7,
+            inner: Box::default(),
+        };
+        let out = sent(
+            &passed("enum[]", &[Some(&[0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9])]),
+            list.clone(),
+        )
+        .expect("fits");
+        assert_eq!(out, [0, 1, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
+        let error = sent(&passed("enum[]", &[Some(&[0])]), list).expect_err("no array");
+        assert_eq!(error.refusal().expect("a refusal").reason, Reason::Unreadable);
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn refusal(error: &PgDatabaseError, table: &WireTable) -> Option<Refusal> {
 /// Text that has no meaning in its column's type.
 fn malformed(ty: Option<&ColumnType>) -> (Reason, String) {
     match ty {
+        Some(ColumnType::List(item)) if matches!(**item, ColumnType::Enum { .. }) => malformed(Some(item)),
         Some(ColumnType::Enum { name, .. }) => (Reason::EnumLabel, format!("not a label of enum {name}")),
         Some(ColumnType::Json { .. }) => (Reason::Json, "not JSON that the target can hold".to_owned()),
         _ => (Reason::Refused, "a value that the column's type cannot hold".to_owned()),
@@ -204,7 +205,8 @@ mod tests {
         let columns = ["name", "full name", "a, column b"].map(|name| WireColumn {
             name: name.to_owned(),
             ty: ColumnType::TEXT,
-            element: 0,
+            wire: None,
+            carried: crate::postgres::carried::Carried::Nothing,
         });
         let of = |context| column_in_context(context, &columns);
         assert_eq!(of("COPY t, line 3, column name"), Some("name"));

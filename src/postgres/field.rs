@@ -9,7 +9,9 @@ use arrow::datatypes::{
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 
+use super::carried::Carried;
 use super::encode::WireColumn;
+use super::instant;
 use super::numeric::{self, Fault};
 use crate::data::column::ColumnType;
 use crate::data::reject::Reason;
@@ -18,15 +20,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// Length of a NULL.
 const NULL: [u8; 4] = (-1i32).to_be_bytes();
-/// Days from 1970-01-01 to 2000-01-01, where Postgres counts from.
-const EPOCH_DAYS: i64 = 10_957;
-const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS * 86_400_000_000;
-/// First day that `date` and `timestamp` hold (4714-11-24 BC), from 2000-01-01.
-const DAYS_MIN: i64 = -2_451_545;
-/// First day that `date` does not hold any more.
-const DAYS_END: i64 = 2_145_031_949;
-const MICROSECONDS_MIN: i64 = -211_813_488_000_000_000;
-const MICROSECONDS_END: i64 = 9_223_371_331_200_000_000;
 const DAY_MICROSECONDS: i64 = 86_400_000_000;
 /// Largest field: the server refuses to build larger values.
 const FIELD_BYTES_MAX: usize = 0x3fff_ffff;
@@ -56,6 +49,8 @@ enum Values<'a> {
     Interval(&'a [IntervalMonthDayNano]),
     Uuid(&'a FixedSizeBinaryArray),
     List(List<'a>),
+    /// In binary form already.
+    Passed(&'a BinaryArray, &'a Carried),
 }
 
 struct List<'a> {
@@ -65,9 +60,26 @@ struct List<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Looks once at what the column is.
-    pub(super) fn new(column: &'a WireColumn, array: &'a dyn Array) -> Result<Self> {
-        Self::of(&column.name, &column.ty, column.element, array, 0..array.len())
+    /// Looks once at what the column is. A field that is marked as opaque holds values in the
+    /// binary form that it names, whatever the column's type.
+    pub(super) fn new(column: &'a WireColumn, field: &arrow::datatypes::Field, array: &'a dyn Array) -> Result<Self> {
+        let Some(ColumnType::Opaque { name: form }) = ColumnType::of_field(field) else {
+            return Self::of(&column.name, &column.ty, column.carried.element(), array, 0..array.len());
+        };
+        let values = array
+            .as_binary_opt()
+            .filter(|_| column.wire.as_deref() == Some(form.as_str()))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Internal,
+                    format!("column `{}` does not take values in the binary form of {form}", column.name),
+                )
+            })?;
+        Ok(Self {
+            name: &column.name,
+            nulls: array.nulls().filter(|nulls| nulls.null_count() > 0),
+            values: Values::Passed(values, &column.carried),
+        })
     }
 
     /// `used`: the values that belong to rows of the batch; a list's items have neighbours that
@@ -144,6 +156,13 @@ impl<'a> Field<'a> {
                 out.extend_from_slice(values.value(row));
             }
             Values::List(list) => self.put_list(list, row, out)?,
+            Values::Passed(values, carried) => {
+                let start = out.len() + 4;
+                self.put_bytes(values.value(row), out)?;
+                carried
+                    .put(&mut out[start..])
+                    .ok_or_else(|| self.refused(Reason::Unreadable, "is not in the binary form of its type"))?;
+            }
         }
         Ok(())
     }
@@ -201,11 +220,7 @@ impl<'a> Field<'a> {
     }
 
     fn date(&self, days: i32) -> Result<i32> {
-        let days = i64::from(days) - EPOCH_DAYS;
-        i32::try_from(days)
-            .ok()
-            .filter(|_| (DAYS_MIN..DAYS_END).contains(&days))
-            .ok_or_else(|| self.refused(Reason::OutOfRange, "is outside the range of a date"))
+        instant::date_sent(days).ok_or_else(|| self.refused(Reason::OutOfRange, "is outside the range of a date"))
     }
 
     fn time(&self, microseconds: i64) -> Result<i64> {
@@ -216,10 +231,7 @@ impl<'a> Field<'a> {
     }
 
     fn timestamp(&self, microseconds: i64) -> Result<i64> {
-        microseconds
-            .checked_sub(EPOCH_MICROSECONDS)
-            .filter(|shifted| (MICROSECONDS_MIN..MICROSECONDS_END).contains(shifted))
-            .ok_or_else(|| self.refused(Reason::OutOfRange, "is outside the range of a timestamp"))
+        instant::timestamp_sent(microseconds).ok_or_else(|| self.refused(Reason::OutOfRange, "is outside the range of a timestamp"))
     }
 
     fn length(&self, bytes: usize) -> Result<u32> {

@@ -3,13 +3,18 @@
 //! Server text ends here (Invariant 15): everything that leaves this module towards the rest of
 //! the program was classified by [`error`], built from SQLSTATE and the names of objects.
 
+pub mod carried;
 pub(crate) mod catalog;
 pub(crate) mod connect;
 pub(crate) mod constraint;
 pub(crate) mod copy;
+pub mod decode;
 pub mod encode;
 pub(crate) mod error;
 mod field;
+mod instant;
 mod numeric;
 pub(crate) mod quote;
+pub mod render;
+pub(crate) mod type_row;
 pub(crate) mod wire_type;

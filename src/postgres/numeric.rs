@@ -3,6 +3,8 @@
 //! Layout: number of groups, weight of the first (in powers of 10000), sign, display scale, then
 //! the groups, each 16 bits. Exact for every decimal that the type can hold.
 
+use std::fmt;
+
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
@@ -162,6 +164,134 @@ fn put_header(groups: usize, weight: i16, sign: u16, scale: u16, out: &mut Vec<u
     out.extend_from_slice(&header);
 }
 
+/// A `numeric` as it was sent, read in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    /// Two bytes for each group, the highest first.
+    groups: &'a [u8],
+    /// Power of 10000 of the first group.
+    weight: i16,
+    sign: u16,
+    /// Digits shown after the point.
+    scale: u16,
+}
+
+impl<'a> Sent<'a> {
+    /// Reads a value (without its length); `None` where it is none.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (header, groups) = bytes.split_first_chunk::<8>()?;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let sent = Self {
+            groups,
+            weight: i16::from_be_bytes([header[2], header[3]]),
+            sign: word(4),
+            scale: word(6),
+        };
+        let known = matches!(sent.sign, POSITIVE | NEGATIVE | NAN | INFINITY | NEGATIVE_INFINITY);
+        (known && groups.len() == 2 * usize::from(word(0)) && sent.digits().all(|group| group < 10_000)).then_some(sent)
+    }
+
+    fn digits(&self) -> impl DoubleEndedIterator<Item = u16> + ExactSizeIterator + 'a {
+        self.groups.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+    }
+
+    /// The group of this power of 10000.
+    fn group(&self, power: i32) -> u16 {
+        usize::try_from(i32::from(self.weight) - power)
+            .ok()
+            .and_then(|index| self.groups.get(2 * index..2 * index + 2))
+            .map_or(0, |pair| u16::from_be_bytes([pair[0], pair[1]]))
+    }
+
+    /// Writes it as the server does, with all digits that it shows.
+    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self.sign {
+            NAN => return out.write_str("NaN"),
+            INFINITY => return out.write_str("Infinity"),
+            NEGATIVE_INFINITY => return out.write_str("-Infinity"),
+            NEGATIVE => out.write_char('-')?,
+            _ => {}
+        }
+        let highest = i32::from(self.weight);
+        if highest < 0 {
+            out.write_char('0')?;
+        } else {
+            write!(out, "{}", self.group(highest))?;
+            for power in (0..highest).rev() {
+                write!(out, "{:04}", self.group(power))?;
+            }
+        }
+        if self.scale > 0 {
+            out.write_char('.')?;
+        }
+        let (mut left, mut power) = (usize::from(self.scale), -1);
+        while left > 0 {
+            let group = self.group(power);
+            let four = [group / 1_000, group / 100 % 10, group / 10 % 10, group % 10];
+            for digit in &four[..left.min(4)] {
+                out.write_char(char::from(b'0' + u8::try_from(*digit).unwrap_or(0)))?;
+            }
+            left = left.saturating_sub(4);
+            power -= 1;
+        }
+        Ok(())
+    }
+
+    /// The value × 10^`scale`, if it is a whole number of at most `precision` digits.
+    ///
+    /// # Errors
+    /// [`Unscaled`] says what it is instead.
+    pub(crate) fn unscaled(&self, precision: u8, scale: i8) -> Result<i128, Unscaled> {
+        if !matches!(self.sign, POSITIVE | NEGATIVE) {
+            return Err(Unscaled::Special);
+        }
+        // Zero groups at the end say nothing.
+        let count = self.digits().rposition(|group| group != 0).map_or(0, |last| last + 1);
+        if count == 0 {
+            return Ok(0);
+        }
+        let lowest = i32::from(self.weight) - i32::try_from(count).map_err(|_| Unscaled::OutOfRange)? + 1;
+        let shift = lowest * 4 + i32::from(scale);
+        let (mut digits, mut last) = (self.digits(), 0);
+        let mut value = 0i128;
+        for (index, group) in digits.by_ref().take(count).enumerate() {
+            if index + 1 == count {
+                last = group;
+            } else {
+                value = value.checked_mul(10_000).ok_or(Unscaled::OutOfRange)? + i128::from(group);
+            }
+        }
+        // The last group may reach beyond the scale: what is cut off it must be zeros, and is cut
+        // first, for 38 digits and three more may not fit 128 bits.
+        let cut = u32::try_from(-shift).unwrap_or(0);
+        if cut > 3 || last % 10u16.pow(cut.min(3)) != 0 {
+            return Err(Unscaled::Inexact);
+        }
+        value = value
+            .checked_mul(10i128.pow(4 - cut))
+            .and_then(|value| value.checked_add(i128::from(last / 10u16.pow(cut))))
+            .ok_or(Unscaled::OutOfRange)?;
+        let zeros = u32::try_from(shift).unwrap_or(0);
+        value = 10i128
+            .checked_pow(zeros)
+            .and_then(|zeros| value.checked_mul(zeros))
+            .filter(|value| *value < 10i128.pow(u32::from(precision.min(38))))
+            .ok_or(Unscaled::OutOfRange)?;
+        Ok(if self.sign == NEGATIVE { -value } else { value })
+    }
+}
+
+/// Why a `numeric` is no whole number of so many digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unscaled {
+    /// Not a number, or infinite.
+    Special,
+    /// More digits after the point.
+    Inexact,
+    /// More digits in all.
+    OutOfRange,
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "a group is below 10000")]
 const fn group(value: u64) -> u16 {
     value as u16
@@ -227,6 +357,80 @@ mod tests {
                 let text = format!("{}{digits}", if value < 0 { "-" } else { "" });
                 assert_eq!(of_decimal(value, scale), of_text(&text), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_written_reads_back_with_all_digits_that_it_shows() {
+        for text in [
+            "0",
+            "0.00",
+            "1",
+            "-1",
+            "10000",
+            "12345.678",
+            "-0.00010",
+            "0.5",
+            "100000000.00000001",
+            "1e-16383",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+        ] {
+            let field = of_text(text);
+            let mut out = String::new();
+            Sent::read(&field[4..])
+                .expect(text)
+                .write(&mut out)
+                .expect("a String takes all");
+            if text.contains('e') {
+                assert_eq!(of_text(&out), field);
+            } else {
+                assert_eq!(out, text);
+            }
+        }
+        let max = 10i128.pow(38) - 1;
+        for value in [
+            0,
+            1,
+            -1,
+            10,
+            12_345,
+            -99_999,
+            100_000_000,
+            i128::from(u64::MAX),
+            max,
+            -max,
+            max / 7,
+        ] {
+            for scale in 0..=38i8 {
+                let field = of_decimal(value, u8::try_from(scale).expect("positive"));
+                let sent = Sent::read(&field[4..]).expect("a numeric");
+                assert_eq!(sent.unscaled(38, scale), Ok(value), "{value} {scale}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_a_decimal_says_why() {
+        let unscaled = |text: &str| {
+            let field = of_text(text);
+            Sent::read(&field[4..]).expect("a numeric").unscaled(5, 2)
+        };
+        assert_eq!(unscaled("999.99"), Ok(99_999));
+        assert_eq!(unscaled("-1.50000000"), Ok(-150));
+        assert_eq!(unscaled("1000"), Err(Unscaled::OutOfRange));
+        assert_eq!(unscaled("1e90"), Err(Unscaled::OutOfRange));
+        assert_eq!(unscaled("1.234"), Err(Unscaled::Inexact));
+        assert_eq!(unscaled("0.00000001"), Err(Unscaled::Inexact));
+        assert_eq!(unscaled("NaN"), Err(Unscaled::Special));
+        for broken in [
+            &[][..],
+            &[0; 7],
+            &[0, 1, 0, 0, 0, 0, 0, 0],
+            &[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+        ] {
+            assert!(Sent::read(broken).is_none());
         }
     }
 

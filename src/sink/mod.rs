@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::counts::Written;
+use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, RunRecord, StoredReject};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 
 mod postgres;
@@ -52,7 +53,8 @@ pub trait Sink: Send + Sync {
     /// Exact number of rows in a table.
     async fn count(&self, name: &TableName) -> Result<u64>;
 
-    /// Checkpoints of a project; empty where dbferry has never written.
+    /// Checkpoints of a project's streams; empty where dbferry has never written. Those of
+    /// subjects are left out.
     async fn checkpoints(&self, project: &str) -> Result<Vec<Checkpoint>>;
 
     /// Runs of a project, newest first.
@@ -64,6 +66,9 @@ pub trait Sink: Send + Sync {
     /// Number of rejects per stream that are not resolved.
     async fn reject_counts(&self, project: &str) -> Result<Vec<(String, u64)>>;
 
+    /// Foreign keys of a project that are still away, with the streams that each waits for.
+    async fn suspended(&self, project: &str) -> Result<Vec<Suspended>>;
+
     /// Takes the lease for a project on a new connection, creating the ledger where it is
     /// missing, and records the run (in a dry run inside its transaction).
     ///
@@ -71,24 +76,46 @@ pub trait Sink: Send + Sync {
     /// [`ErrorKind::Busy`] naming the holder (run, host, process, since when) when another run
     /// has it.
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>>;
+
+    /// Most sessions of one run that may write at once; 1 where the database has one writer.
+    fn sessions_max(&self) -> usize;
+
+    /// One more writing connection of a run that holds the lease with this epoch. It writes only
+    /// as long as the lease is of that epoch, and no other run is given the lease while it lives.
+    /// Never called in a dry run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Checkpoint`] when the lease is another's by now; [`ErrorKind::Internal`] where
+    /// [`Sink::sessions_max`] is 1.
+    async fn join(&self, lease: &LeaseRequest, epoch: i64) -> Result<Box<dyn Session>>;
 }
 
 /// One writing connection that holds the lease. Dropping it gives the lease back; what was not
 /// committed is gone.
 ///
 /// Order of calls, by the pipeline alone:
-/// `open_stream`, then per batch `begin`, any number of `claim`, `write` and `reject`, then
-/// `commit` or `rollback`; after the last batch `finish_stream`; at the very end `finish`.
+/// `open_stream`, then `suspend` where the stream has keys for it, then per batch `begin`, any
+/// number of `claim`, `write` and `reject`, then `commit` or `rollback`; after the last batch
+/// `finish_stream`. When all streams are complete, `restore` for every key that is `suspended`;
+/// where that finds orphans, `open_stream` of a stream that writes their table, `suspend` and
+/// `find_orphans`, and then batches of `claim`, `remove` and `reject`. At the very end `finish`.
 ///
 /// An error of kind [`ErrorKind::Lost`] from any of them makes the session useless: drop it,
 /// acquire a new one, and believe only the checkpoint that `open_stream` then returns
 /// (Invariant 12), for the outcome of an interrupted `commit` is unknown.
 #[async_trait]
 pub trait Session: Send {
-    /// Prepares a stream and returns its checkpoint, read under its row lock; `None` for a
-    /// stream that never began. `restart` forgets the old checkpoint, claims and open rejects
-    /// first (durably with the first batch).
-    async fn open_stream(&mut self, target: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>>;
+    /// Prepares a split of a stream (0 where it is not split) and returns its checkpoint, read
+    /// under its row lock; `None` where it never began. `restart` forgets the stream's old
+    /// checkpoints, claims and open rejects first (durably with the first batch).
+    async fn open_stream(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>>;
+
+    /// Cuts a stream into splits: in one transaction its old checkpoints, claims and open rejects
+    /// are forgotten, and these checkpoints (sequence 0, each with its range) are written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Checkpoint`] when the lease is another's by now.
+    async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()>;
 
     /// Whether the stream's table holds no row.
     async fn is_empty(&mut self) -> Result<bool>;
@@ -104,7 +131,7 @@ pub trait Session: Send {
     /// Claims target keys for source rows; returns for each claim already taken by another
     /// source row its index and that row's key. Only called where
     /// [`StreamTarget::keys_distinct`] is false.
-    async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, crate::data::position::Key)>>;
+    async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>>;
 
     /// Writes rows: all of them or, on any error, none, with the transaction still usable for
     /// [`ErrorKind::Refused`]. The returned figures are the server's own; they add up to the
@@ -118,7 +145,18 @@ pub trait Session: Send {
     /// transaction.
     async fn resolve(&mut self, ids: &[i64]) -> Result<()>;
 
-    /// Writes checkpoint and ledger entry and commits. Durable when it returns `Ok`.
+    /// Marks as resolved the open rejects of the open stream whose source rows have these keys,
+    /// in the batch's transaction; returns how many there were.
+    async fn resolve_keys(&mut self, keys: &[Key]) -> Result<u64>;
+
+    /// Number of these rows whose keys are in the open stream's table, as the batch sees it. Not
+    /// for [`crate::data::stream::OnConflict::Error`], whose key may be anything.
+    async fn present(&mut self, rows: &RecordBatch) -> Result<u64>;
+
+    /// Writes checkpoint and ledger entry and commits. A batch of a subject
+    /// ([`crate::ledger::SUBJECT_SPLIT`]) also takes back what the checkpoints of its stream say
+    /// of an empty target: rows are in it now that the stream has not moved.
+    /// Durable when it returns `Ok`.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()>;
 
     /// Gives up the batch.
@@ -130,6 +168,35 @@ pub trait Session: Send {
 
     /// Exact number of rows in the open stream's table, as this session sees it.
     async fn count(&mut self) -> Result<u64>;
+
+    /// Takes foreign keys away and records them, in one transaction, so that no crash can lose
+    /// them. They are of the open stream's table, or of tables whose rows refer to it. A key that
+    /// is away already stays away; one that is gone without a record was taken by somebody else,
+    /// and is none of ours. Called outside of a batch, once before the splits of a stream.
+    ///
+    /// Where keys belong to the connection (SQLite), those of the open stream are off for this
+    /// session until another stream is opened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthorised`] where the role may not; [`ErrorKind::Busy`] where another
+    /// project has taken it away; [`ErrorKind::Checkpoint`] when the lease is another's by now.
+    async fn suspend(&mut self, keys: &[Suspended]) -> Result<()>;
+
+    /// Keys of the project that are away, of earlier runs too, as this session sees them.
+    async fn suspended(&mut self) -> Result<Vec<Suspended>>;
+
+    /// Puts a key back as it was and forgets its record, in one transaction. `false`, and nothing
+    /// is changed, where rows refer to nothing. (A key that was not validated is not looked at.)
+    async fn restore(&mut self, key: &Suspended) -> Result<bool>;
+
+    /// Finds the rows of the open stream's table that refer to nothing by a key which is away;
+    /// where it refers to its own table, also those that refer to such rows by it. Returns their
+    /// number; they are kept in the database, not here.
+    async fn find_orphans(&mut self, key: &Suspended) -> Result<u64>;
+
+    /// Within a batch: deletes those of the rows (in the form of [`Session::write`]) that
+    /// `find_orphans` has found, all of them or none.
+    async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal>;
 
     /// Records how the run ended.
     async fn finish(&mut self, status: &str) -> Result<()>;
@@ -149,9 +216,11 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Sink>> {
             sqlite::SqliteSink::open(&connection.name, path, *create_database).await?,
         )),
         ConnectionKind::Postgres {
-            url, create_database, ..
+            url,
+            create_database,
+            new_database,
         } => Ok(Box::new(
-            postgres::PostgresSink::open(&connection.name, url, *create_database).await?,
+            postgres::PostgresSink::open(&connection.name, url, create_database.then_some(new_database)).await?,
         )),
         ConnectionKind::Pocketbase { .. } => Err(Error::new(
             ErrorKind::Config,

@@ -7,14 +7,17 @@
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use crate::Result;
 use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
-use crate::data::stream::{Origin, ReadRequest};
+use crate::data::concern::Concern;
+use crate::data::position::Key;
+use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
-use crate::{Error, ErrorKind, Result};
 
 mod pocketbase;
+mod postgres;
 mod sqlite;
 
 /// Batches in the order they were read. The reader blocks when the channel is full, and stops
@@ -27,8 +30,10 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// The reading end.
 ///
 /// Called in this order: [`Source::table`] or [`Source::query`] for each stream while planning,
-/// then [`Source::count`] and [`Source::read`] while running. Implementations take `&self` and
-/// serialise what their database cannot do at once; the pipeline reads one stream at a time.
+/// then [`Source::count`], [`Source::splits`] and [`Source::read`] while running. Streams are read
+/// side by side: implementations take `&self`, and either serve several readers at once, all of
+/// them in one moment, or let the next one wait until a reader has ended or was dropped. The
+/// pipeline never makes one reader wait for another.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Names of all tables, views and collections that a stream could read, for coverage and for
@@ -45,11 +50,47 @@ pub trait Source: Send + Sync {
     /// [`ErrorKind::Mapping`] with the database's message where the text is not valid.
     async fn query(&self, sql: &str) -> Result<Table>;
 
+    /// Whether these columns of an origin may be read; found out without reading.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unauthorised`] that names precisely what is missing where.
+    async fn permitted(&self, origin: &Origin, columns: &[String]) -> Result<()> {
+        let _ = (origin, columns);
+        Ok(())
+    }
+
     /// Exact number of rows that [`Source::read`] without `after` and `only` will yield.
     async fn count(&self, origin: &Origin) -> Result<u64>;
 
+    /// Prepares the condition by which the rows of a subject are found (SQL of this source over
+    /// the origin's columns, `$key` being the key), without running it. Returns what the operator
+    /// should know, such as that no index helps and the whole table is looked through.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mapping`] with the database's message where it is no such condition.
+    async fn check_subject(&self, origin: &Origin, condition: &str) -> Result<Vec<String>>;
+
+    /// Exact number of rows that belong to a subject.
+    async fn count_subject(&self, origin: &Origin, subject: &Subject) -> Result<u64>;
+
+    /// Keys that cut a stream into about `parts` ranges of about equal size, ascending; each is the
+    /// last key of its range. Empty where the source cannot split, or the stream is too small.
+    /// Reading within a range is asked for by [`crate::data::position::Position::Within`].
+    async fn splits(&self, origin: &Origin, key: &[String], parts: usize) -> Result<Vec<Key>> {
+        let _ = (origin, key, parts);
+        Ok(Vec::new())
+    }
+
+    /// Number of rows that a [`Concern`] is about, counted exactly; `None` where this source
+    /// cannot count them.
+    async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {
+        let _ = (origin, concern);
+        Ok(None)
+    }
+
     /// Names the moment that this source sees, such as a time with a change counter. Two equal
-    /// texts mean the same content (Invariant 14).
+    /// texts mean the same content (Invariant 14). Asked again after a lost connection, for the
+    /// moment may have been lost with it.
     async fn moment(&self) -> Result<String>;
 
     /// Starts reading. Rows that do not decode exactly into the wanted types are rejects within
@@ -74,13 +115,6 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Source>> {
     match &connection.kind {
         ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteSource::open(&connection.name, path).await?)),
         ConnectionKind::Pocketbase { path } => Ok(Box::new(pocketbase::PocketbaseSource::open(&connection.name, path).await?)),
-        ConnectionKind::Postgres { .. } => Err(Error::new(
-            ErrorKind::Config,
-            format!(
-                "connection `{}` is a Postgres database, which cannot be a source yet",
-                connection.name
-            ),
-        )
-        .hint("sources are of kind \"sqlite\" or \"pocketbase\"")),
+        ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresSource::open(&connection.name, url).await?)),
     }
 }

@@ -15,7 +15,6 @@ use arrow::record_batch::RecordBatch;
 use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::position::KeyClass;
 use crate::data::reject::{Reason, Reject};
-use crate::data::render;
 use crate::{Error, ErrorKind, Result};
 
 use super::cast::Fault;
@@ -137,7 +136,7 @@ impl Rows {
                 column: why.column.map(str::to_owned),
                 reason: why.reason,
                 detail: why.detail,
-                row: render::row_json(&source.rows, origin),
+                row: (source.row_json)(&source.rows, origin),
             });
         }
         let keep = BooleanArray::from(keep);

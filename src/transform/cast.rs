@@ -8,8 +8,8 @@
 //!   float is its shortest decimal text that reads back as the same float, so `0.1` is 0.1.
 //! - text to another type: the whole text is one literal of that type, without blanks around it.
 //! - timestamps: a wall clock is read as UTC, an instant becomes its UTC wall clock; a date is its
-//!   midnight, and only a midnight becomes a date. They begin where Postgres begins, in 4714 BC;
-//!   `infinity` is no date.
+//!   midnight, and only a midnight becomes a date. They begin where Postgres begins, in 4714 BC.
+//!   `infinity` and `-infinity` stay what they are in all of them.
 //! - documents: the same JSON text, which has to be one, and for `jsonb` one that it holds without
 //!   a change to anything but spelling.
 //! - `NULL` stays `NULL`.
@@ -19,7 +19,6 @@
 use std::fmt;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, new_null_array};
-use arrow::buffer::NullBuffer;
 use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use std::sync::Arc;
@@ -122,6 +121,22 @@ impl Cast {
         })
     }
 
+    /// No cast: values in the binary form that a source and a target column share.
+    #[must_use]
+    pub fn passed_on(form: &str) -> Self {
+        let ty = ColumnType::Opaque { name: form.to_owned() };
+        Self {
+            via: DataType::Binary,
+            from: ty.clone(),
+            to: ty,
+            rules: Rules {
+                lossy: false,
+                nul: true,
+                explicit: false,
+            },
+        }
+    }
+
     /// What the input means.
     #[must_use]
     pub const fn from(&self) -> &ColumnType {
@@ -151,6 +166,8 @@ impl Cast {
                     | (T::Date, T::Date | T::Timestamp { .. })
                     | (T::Timestamp { .. }, T::Timestamp { .. } | T::Date)
                     | (T::Decimal { .. }, T::Decimal { .. })
+                    // Passed on as they are.
+                    | (T::Opaque { .. }, T::Opaque { .. })
             )
     }
 
@@ -219,7 +236,7 @@ impl Cast {
                 problems.push((row, problem));
             }
         }
-        let nulls = without(lists.nulls(), lists.len(), &problems);
+        let nulls = kernel::without(lists.nulls(), lists.len(), &problems);
         let list = ListArray::try_new(Arc::new(element.field("item", true)), lists.offsets().clone(), values, nulls)
             .map_err(|error| Error::new(ErrorKind::Internal, "a list lost its shape").because(error))?;
         Ok((Arc::new(list), problems))
@@ -250,18 +267,6 @@ impl fmt::Display for Noun<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} value", self.0)
     }
-}
-
-/// NULL where it was, and where a problem is.
-fn without(nulls: Option<&NullBuffer>, rows: usize, problems: &[(u32, Problem)]) -> Option<NullBuffer> {
-    if problems.is_empty() {
-        return nulls.cloned();
-    }
-    let mut valid = vec![true; rows];
-    for (row, _) in problems {
-        valid[*row as usize] = false;
-    }
-    NullBuffer::union(nulls, Some(&NullBuffer::from(valid)))
 }
 
 /// The promised representation of whatever an expression yields; `None` for what has none.
@@ -367,7 +372,8 @@ pub fn possible(from: &ColumnType, to: &ColumnType, explicit: bool) -> bool {
         T::Interval => texty || matches!(from, T::Interval),
         T::Json { .. } => texty || number(from) || matches!(from, T::Json { .. } | T::Bool),
         T::List(element) => matches!(from, T::List(inner) if possible(inner, element, explicit)),
-        T::Opaque { name } => matches!(from, T::Opaque { name: other } if name == other),
+        // By `Cast::passed_on` alone: a name does not say what the bytes mean.
+        T::Opaque { .. } => false,
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::Result;
 use crate::data::batch::{SourceBatch, TargetBatch};
+use crate::data::column::ColumnType;
 use crate::data::finding::{Finding, Severity};
 use crate::data::position::KeyClass;
 use crate::data::stream::ReadColumn;
@@ -17,7 +18,7 @@ use super::apply;
 use super::cast::{Cast, Rules};
 use super::distinct::{self, Part};
 use super::expression::{Expression, Parsed};
-use super::reading;
+use super::{passing, reading};
 
 mod describe;
 mod texts;
@@ -56,6 +57,8 @@ pub(super) struct Parts {
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) column: String,
+    /// The source column that it is and nothing else.
+    bare: Option<String>,
     pub(super) expression: Expression,
     pub(super) cast: Cast,
     /// NULL is refused: by the target, or because the column is part of the key.
@@ -88,6 +91,13 @@ impl Transform {
     pub fn expression_type(&self, column: &str) -> Option<String> {
         let output = self.parts.outputs.iter().find(|output| output.column == column)?;
         Some(output.expression.type_name())
+    }
+
+    /// The source column that a target column takes as it is, where it is nothing else.
+    #[must_use]
+    pub fn taken_from(&self, column: &str) -> Option<&str> {
+        let output = self.parts.outputs.iter().find(|output| output.column == column)?;
+        output.bare.as_deref()
     }
 
     /// Findings that do not stop the run.
@@ -137,7 +147,7 @@ pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &
     let outputs: Vec<Output> = texts
         .wanted
         .iter()
-        .filter_map(|wanted| output(stream, wanted, &schema, target, &mut findings))
+        .filter_map(|wanted| output(wanted, source, &schema, target, &mut findings))
         .collect();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
@@ -147,7 +157,7 @@ pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &
     let written = columns
         .iter()
         .zip(&outputs)
-        .map(|(column, output)| column.ty.field(&column.name, !output.not_null));
+        .map(|(column, output)| output.cast.to().field(&column.name, !output.not_null));
     let parts = Parts {
         written: Arc::new(Schema::new(written.collect::<Vec<_>>())),
         read: schema,
@@ -185,7 +195,7 @@ fn condition(parsed: &Parsed<'_>, what: &str, schema: &Schema, findings: &mut Ve
     }
 }
 
-fn output(stream: &Stream, wanted: &Wanted<'_>, schema: &Schema, target: &Table, findings: &mut Vec<Finding>) -> Option<Output> {
+fn output(wanted: &Wanted<'_>, source: &Table, schema: &Schema, target: &Table, findings: &mut Vec<Finding>) -> Option<Output> {
     let column = wanted.column;
     let compiled = match &wanted.parsed {
         Some(parsed) => parsed.compile(schema),
@@ -203,19 +213,49 @@ fn output(stream: &Stream, wanted: &Wanted<'_>, schema: &Schema, target: &Table,
         nul: target.text_holds_nul,
         explicit: false,
     };
-    match Cast::plan(expression.field(), &column.ty, rules) {
+    let bare = wanted.bare().and_then(|name| source.column(name));
+    let planned = match (ColumnType::of_field(expression.field()), bare) {
+        (Some(ColumnType::Opaque { .. }), Some(from)) => passed_on(wanted, from),
+        _ => Cast::plan(expression.field(), &column.ty, rules).map_err(|why| type_mismatch(wanted, &expression.type_name(), &why)),
+    };
+    match planned {
         Ok(cast) => Some(Output {
             column: column.name.clone(),
+            bare: wanted.bare().map(str::to_owned),
             expression,
             cast,
-            not_null: !column.nullable || stream.key.iter().any(|key| key.value == column.name),
+            not_null: !column.nullable || wanted.key,
             nul: rules.nul,
         }),
-        Err(why) => {
-            findings.push(type_mismatch(wanted, &expression.type_name(), &why));
+        Err(finding) => {
+            findings.push(finding);
             None
         }
     }
+}
+
+/// A column that is not interpreted: it arrives as it is or not at all.
+fn passed_on(wanted: &Wanted<'_>, from: &Column) -> Result<Cast, Finding> {
+    let to = wanted.column;
+    if let Some(form) = to.wire.as_ref().filter(|_| passing::passes(from, to)) {
+        return Ok(Cast::passed_on(form));
+    }
+    let Column { name, ty, .. } = from;
+    let (why, help) = match (&from.wire, &to.wire) {
+        (None, _) => (
+            "it has no binary form that means the same in another database".to_owned(),
+            format!("leave it out, or take it as text where that will do: a `query` with {name}::text"),
+        ),
+        (Some(_), Some(_)) if ty == &to.ty => (
+            "the two are not made of the same types, or the target's limits are narrower".to_owned(),
+            format!("make the target's type like the source's, or convert it in a `query`, such as {name}::text"),
+        ),
+        _ => (
+            format!("{ty} is not interpreted and only passes into a column of the same type"),
+            format!("convert it in a `query`, such as {name}::text, or make the target column {ty}"),
+        ),
+    };
+    Err(type_mismatch(wanted, &ty.to_string(), &why).help(help))
 }
 
 fn type_mismatch(wanted: &Wanted<'_>, from: &str, why: &str) -> Finding {
@@ -256,3 +296,5 @@ fn key_parts<'a>(stream: &Stream, texts: &'a Texts<'_>, reads: &'a [ReadColumn],
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire_tests;

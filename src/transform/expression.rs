@@ -27,12 +27,15 @@ mod arithmetic;
 mod blame;
 mod dialect;
 mod exact;
+mod finite;
 mod names;
 mod plan;
 mod registry;
 mod rewrite;
+mod spelling;
 mod syntax;
 
+pub use spelling::column_expression;
 use syntax::Text;
 
 /// An expression whose names all mean something; its types are not known yet.
@@ -50,25 +53,13 @@ impl<'a> Parsed<'a> {
     /// # Errors
     /// Every finding.
     pub(super) fn read(sql: &'a Located<String>, source: &Table) -> Result<Self, Vec<Finding>> {
-        Self::with_parameters(sql, source, false)
+        deep(|| Self::read_here(sql, source))
     }
 
-    /// Reads a condition in which `$key` stands for a value that is given later.
-    ///
-    /// # Errors
-    /// Every finding.
-    pub(super) fn read_subject(sql: &'a Located<String>, source: &Table) -> Result<Self, Vec<Finding>> {
-        Self::with_parameters(sql, source, true)
-    }
-
-    fn with_parameters(sql: &'a Located<String>, source: &Table, parameters: bool) -> Result<Self, Vec<Finding>> {
-        deep(|| Self::read_here(sql, source, parameters))
-    }
-
-    fn read_here(sql: &'a Located<String>, source: &Table, parameters: bool) -> Result<Self, Vec<Finding>> {
+    fn read_here(sql: &'a Located<String>, source: &Table) -> Result<Self, Vec<Finding>> {
         let (text, mut tree) = Text::parse(sql).map_err(|finding| vec![finding])?;
         let spelling = tree.to_string();
-        let names = names::check(&text, &mut tree, source, parameters)?;
+        let names = names::check(&text, &mut tree, source)?;
         Ok(Self {
             text,
             tree,

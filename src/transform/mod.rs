@@ -11,10 +11,11 @@ pub mod functions;
 mod apply;
 mod distinct;
 mod expression;
-
+mod passing;
 mod reading;
 
 pub use compile::{Transform, compile};
+pub use expression::column_expression;
 
 #[cfg(test)]
 mod sample;

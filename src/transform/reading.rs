@@ -2,21 +2,24 @@
 //!
 //! A flexible column (see [`Column::flexible`]) that is only ever taken as it is, and always to
 //! one target type, is read as that type: the source decodes what is stored exactly, once. In an
-//! expression a column has the type that `[stream.types]` gives it, else its own.
+//! expression a column has the type that `[stream.types]` gives it, else its own. A column that
+//! only arrives where its database's binary form does is not read at all, but passed on.
 
 use crate::data::column::ColumnType;
 use crate::data::finding::{Finding, Located, Place};
 use crate::data::stream::ReadColumn;
 use crate::data::table::{Column, Table};
 
-use super::cast;
+use super::{cast, passing};
 
 /// A column that is taken as it is into a target column.
 pub(super) struct Bare<'a> {
     /// Source column.
     pub(super) column: &'a str,
-    /// Type of the target.
-    pub(super) to: &'a ColumnType,
+    /// Target column.
+    pub(super) to: &'a Column,
+    /// It is part of the target key, whose values have to be told apart.
+    pub(super) key: bool,
     /// Fraction digits may go.
     pub(super) lossy: bool,
     /// Where the mapping says so.
@@ -45,6 +48,19 @@ pub(super) fn plan(
         if bare.is_empty() && !computed {
             continue;
         }
+        if computed && column.wire.is_none() && !column.flexible && matches!(column.ty, ColumnType::Opaque { .. }) {
+            findings.push(
+                Finding::error(
+                    "plan::no_form",
+                    None,
+                    format!(
+                        "`{}` is {}, which has no binary form that means the same in another database",
+                        column.name, column.ty
+                    ),
+                )
+                .help("look at it in a `query` of the source"),
+            );
+        }
         let named = types
             .iter()
             .find(|(name, _)| name.value == column.name)
@@ -57,7 +73,7 @@ pub(super) fn plan(
                 ty
             }
             None if column.flexible && !computed => direct(column, &bare, findings).unwrap_or_else(|| column.ty.clone()),
-            None => column.ty.clone(),
+            None => passed_on(column, &bare, computed).unwrap_or_else(|| column.ty.clone()),
         };
         read.push(ReadColumn {
             name: column.name.clone(),
@@ -67,11 +83,19 @@ pub(super) fn plan(
     read
 }
 
+/// The binary form that a column is passed on in. What nobody interprets has no other form.
+fn passed_on(column: &Column, bare: &[&Bare<'_>], computed: bool) -> Option<ColumnType> {
+    let name = column.wire.clone()?;
+    let opaque = matches!(column.ty, ColumnType::Opaque { .. });
+    let everywhere = || !computed && bare.iter().all(|bare| !bare.key && passing::passes(column, bare.to));
+    (opaque || passing::pays(&column.ty) && everywhere()).then_some(ColumnType::Opaque { name })
+}
+
 /// The one type that a column is wanted as.
 fn direct(column: &Column, bare: &[&Bare<'_>], findings: &mut Vec<Finding>) -> Option<ColumnType> {
     let mut wanted = bare
         .iter()
-        .filter_map(|bare| readable(bare.to, bare.lossy).map(|ty| (ty, *bare)));
+        .filter_map(|bare| readable(&bare.to.ty, bare.lossy).map(|ty| (ty, *bare)));
     let (ty, first) = wanted.next()?;
     if wanted.any(|(other, _)| other != ty) {
         return None;
@@ -86,7 +110,7 @@ fn direct(column: &Column, bare: &[&Bare<'_>], findings: &mut Vec<Finding>) -> O
                     column.name, column.ty
                 ),
             )
-            .label(format!("is to become {}", first.to))
+            .label(format!("is to become {}", first.to.ty))
             .help("values that are not stored as such become rejects; to convert them write an expression"),
         );
     }

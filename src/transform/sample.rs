@@ -48,6 +48,7 @@ pub(super) fn table(name: &str, columns: &[&str], key: &[&str]) -> Table {
             nullable,
             fill: Fill::Nothing,
             flexible,
+            wire: None,
         }
     };
     Table {
@@ -87,6 +88,7 @@ pub(super) fn stream(key: &[&str], columns: &[(&str, &str)]) -> Stream {
         types: Vec::new(),
         allow_precision_loss: Vec::new(),
         subjects: Vec::new(),
+        ignore: Vec::new(),
         place: text("[[stream]]").place,
     }
 }
@@ -102,9 +104,10 @@ pub(super) fn batch(reads: &[ReadColumn], columns: Vec<ArrayRef>, rows: usize) -
     }
     SourceBatch {
         rows: RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).expect("columns of these types"),
-        keys,
+        keys: Arc::new(keys),
         rejects: Vec::new(),
         position: Position::End,
+        row_json: crate::data::render::row_json,
         bytes: 0,
     }
 }

@@ -10,7 +10,7 @@ use crate::items;
 #[test]
 fn help_of_every_command() {
     let project = Project::new();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["check"],
         &["plan"],
@@ -21,6 +21,7 @@ fn help_of_every_command() {
         &["schema", "apply"],
         &["schema", "status"],
         &["schema", "revert"],
+        &["introspect"],
         &["json-schema"],
         &["completions"],
     ];

@@ -37,6 +37,7 @@ fn pages() -> Vec<Page> {
         "CHANGELOG.md",
         "docs/configuration.md",
         "docs/mapping.md",
+        "docs/engineer.md",
         "docs/operator.md",
         "docs/output.md",
     ]
@@ -497,6 +498,7 @@ fn shape<'a>(name: &str, columns: impl IntoIterator<Item = (&'a str, &'a str)>, 
         nullable: name != "id",
         fill: Fill::Nothing,
         flexible,
+        wire: None,
     };
     Table {
         name: TableName::new(name),
@@ -546,9 +548,10 @@ fn value(expression: &str) -> Result<Option<String>, String> {
     keys.end_row();
     let batch = SourceBatch {
         rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays.collect()).expect("one row"),
-        keys,
+        keys: keys.into(),
         rejects: Vec::new(),
         position: Position::End,
+        row_json: dbferry::data::render::row_json,
         bytes: 0,
     };
     let written = compiled.apply(&batch).expect("no defect");

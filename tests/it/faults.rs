@@ -11,7 +11,8 @@ use crate::proxy::{Cut, Proxy};
 
 const ROWS: u32 = 20_000;
 
-fn host_and_port(url: &str) -> String {
+/// `host:port` of a URL.
+pub(crate) fn host_and_port(url: &str) -> String {
     let rest = url.rsplit_once('@').expect("a user in the URL").1;
     rest.split('/').next().expect("a host").to_owned()
 }

@@ -2,14 +2,14 @@
 //! Every trap that the sample's page lists ends as the page says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rusqlite::types::ValueRef;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::harness::{Database, Ended, Project, postgres_url, query};
+use crate::harness::{Database, Ended, Project, copy, postgres_url, query, repository, text};
 
 /// dbferry's namespace, written down a second time: a change would give every row a new id.
 const NAMESPACE: Uuid = uuid::uuid!("fbceff3e-1ff2-46b3-bf3d-43f8241c5172");
@@ -25,7 +25,7 @@ const STREAMS: [(&str, &str); 4] = [
 /// Columns that hold JSON.
 const JSON: [&str; 4] = ["inventory", "achievements", "settings", "position"];
 
-type Row = Vec<Option<String>>;
+pub(crate) type Row = Vec<Option<String>>;
 
 /// `tests/fixtures/game_traps.toml`.
 #[derive(Deserialize)]
@@ -49,18 +49,10 @@ enum Target {
 }
 
 /// The project in a folder of its own, and where it moves to.
-struct Game {
-    project: Project,
+pub(crate) struct Game {
+    pub(crate) project: Project,
     environment: &'static str,
     target: Target,
-}
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn text(path: &str) -> String {
-    std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn details() -> Details {
@@ -87,20 +79,8 @@ fn traps() -> Vec<Trap> {
     traps
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder of the repository") {
-        let path = entry.expect("readable").path();
-        let to = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).expect("a copy");
-        }
-    }
-}
-
-fn uuid(collection: &str, id: &str) -> String {
+/// The UUID that a row of a collection gets.
+pub(crate) fn uuid(collection: &str, id: &str) -> String {
     let namespace = Uuid::new_v5(&NAMESPACE, collection.as_bytes());
     Uuid::new_v5(&namespace, id.as_bytes()).to_string()
 }
@@ -110,7 +90,7 @@ fn json(text: &str) -> Value {
 }
 
 impl Game {
-    fn new(environment: &'static str) -> Self {
+    pub(crate) fn new(environment: &'static str) -> Self {
         let mut project = Project::new();
         copy(&repository("mappings/game"), &project.path("mappings/game"));
         let target = if environment == "embedded" {
@@ -142,7 +122,7 @@ impl Game {
         ["embedded", "development"].map(Self::moved)
     }
 
-    fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         let (command, more) = args.split_at(if args[0] == "schema" { 2 } else { 1 });
         let args = [command, &["mappings/game", "--env", self.environment], more].concat();
         self.project.run(&args)
@@ -152,7 +132,7 @@ impl Game {
         matches!(self.target, Target::Sqlite(_))
     }
 
-    fn query(&self, sql: &str) -> Vec<Row> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         match &self.target {
             Target::Postgres(database) => database.query(sql),
             Target::Sqlite(path) => {
@@ -169,7 +149,7 @@ impl Game {
     }
 
     /// All rows of the target, by table and id, in a form that both targets can be compared in.
-    fn rows(&self) -> BTreeMap<(String, String), Vec<String>> {
+    pub(crate) fn rows(&self) -> BTreeMap<(String, String), Vec<String>> {
         let mut all = BTreeMap::new();
         for (_, table) in STREAMS {
             let columns = columns(table);
@@ -215,7 +195,8 @@ impl Whole for Row {
     }
 }
 
-fn sqlite_query(connection: &rusqlite::Connection, sql: &str) -> Vec<Row> {
+/// Rows of an SQLite query as text.
+pub(crate) fn sqlite_query(connection: &rusqlite::Connection, sql: &str) -> Vec<Row> {
     let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let columns = statement.column_count();
     let text = |value: ValueRef<'_>| match value {

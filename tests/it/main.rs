@@ -5,21 +5,34 @@
     reason = "a test that fails says so by panicking, and prints its seed"
 )]
 
+mod away;
 mod bad_input;
+mod bento;
 mod casts;
 mod cli;
+mod coverage;
 mod docs;
 mod exactly_once;
+mod fan_out;
 mod faults;
+mod fence;
 mod files;
+mod foreign_keys;
 mod game;
 mod harness;
+mod introspect;
 mod items;
+mod new_database;
+mod parallel;
 mod postgres_catalog;
+mod postgres_passing;
 mod postgres_sink;
+mod postgres_types;
 mod proxy;
 mod rehearsal;
 mod schema;
+mod source_postgres;
 mod source_sqlite;
 mod sqlite_session;
 mod sqlite_sink;
+mod subject;

@@ -187,7 +187,7 @@ async fn tables_that_do_not_keep_their_rows_are_refused() {
         ("drop table kept", ErrorKind::Missing),
     ] {
         database.query(ddl);
-        let error = session.open_stream(&target, false).await.expect_err(ddl);
+        let error = session.open_stream(&target, 0, false).await.expect_err(ddl);
         assert_eq!(error.kind(), kind, "{ddl}: {error}");
     }
 }
@@ -213,7 +213,7 @@ async fn a_partitioned_table_takes_rows_in_every_mode() {
             on_conflict,
             ..stream(sink.as_ref(), "parts", &["id", "name"], &["id"]).await
         };
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         let (low, high) = if sequence == 1 { (1, 11) } else { (sequence + 3, 11) };
         let batch = pairs(&target, &[(low, "low"), (high, if sequence == 3 { "HIGH" } else { "high" })]);
         let expected = Written {
@@ -485,7 +485,7 @@ async fn every_type_arrives_to_the_last_bit_on_every_way() {
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![1, 2, 3]))];
         arrays.extend(specimens.iter().map(|(_, array, _)| Arc::clone(array)));
         let batch = rows(&target, arrays);
-        session.open_stream(&target, true).await.expect("opened");
+        session.open_stream(&target, 0, true).await.expect("opened");
         let mut expected = Written {
             inserted: 3,
             ..Written::default()
@@ -608,7 +608,7 @@ async fn what_the_role_may_not_do_is_told_before_the_first_row() {
         };
         let lease = lease("demo");
         let mut session = sink.acquire(&lease).await.expect("may write its ledger");
-        let opened = session.open_stream(&target, false).await;
+        let opened = session.open_stream(&target, 0, false).await;
         if word.is_empty() {
             opened.expect("may do all");
             move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
@@ -638,7 +638,7 @@ async fn columns_that_the_stream_leaves_out_are_filled_by_the_target() {
             on_conflict,
             ..stream(sink.as_ref(), "t", &["name", "id"], &["id"]).await
         };
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         let name: ArrayRef = Arc::new(StringArray::from(vec![format!("n{sequence}")]));
         let batch = rows(&target, vec![name, Arc::new(Int32Array::from(vec![7]))]);
         move_rows(session.as_mut(), &lease, &target, sequence, &batch).await;

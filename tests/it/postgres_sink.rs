@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int32Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use dbferry::ErrorKind;
-use dbferry::config::connection::{Connection, ConnectionKind};
+use dbferry::config::connection::{Connection, ConnectionKind, NewDatabase};
 use dbferry::data::counts::{Counts, Written};
 use dbferry::data::digest::Digest;
 use dbferry::data::position::{Key, KeyValue, Position};
@@ -28,6 +28,7 @@ pub(crate) fn connection(url: &str, create_database: bool) -> Connection {
         kind: ConnectionKind::Postgres {
             url: url.to_owned().into(),
             create_database,
+            new_database: NewDatabase::default(),
         },
     }
 }
@@ -188,7 +189,7 @@ async fn a_batch_commits_with_its_checkpoint_and_ledger_and_reads_back() {
     assert!(sink.checkpoints("demo").await.expect("no ledger yet").is_empty());
     let mut session = sink.acquire(&lease).await.expect("free");
     assert_eq!(session.epoch(), 1);
-    assert_eq!(session.open_stream(&target, false).await.expect("opened"), None);
+    assert_eq!(session.open_stream(&target, 0, false).await.expect("opened"), None);
     assert!(session.is_empty().await.expect("counted"));
     session.begin(0, true).await.expect("begun");
     let batch = pairs(&target, &[(1, "a"), (2, "b")]);
@@ -203,7 +204,10 @@ async fn a_batch_commits_with_its_checkpoint_and_ledger_and_reads_back() {
         std::slice::from_ref(&checkpoint)
     );
     assert!(sink.checkpoints("other").await.expect("the ledger").is_empty());
-    assert_eq!(session.open_stream(&target, false).await.expect("opened"), Some(checkpoint));
+    assert_eq!(
+        session.open_stream(&target, 0, false).await.expect("opened"),
+        Some(checkpoint)
+    );
     assert_eq!(session.count().await.expect("counted"), 2);
     assert_eq!(sink.count(&target.table).await.expect("counted"), 2);
     session.finish("done").await.expect("recorded");
@@ -241,7 +245,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
         database.query("insert into pairs values (1, 'a'), (2, 'b')");
         let lease = lease("demo");
         let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         let batch = pairs(&target, &[(1, "a"), (2, "B"), (3, "c")]);
         assert_eq!(move_rows(session.as_mut(), &lease, &target, 1, &batch).await, expected);
         assert_eq!(all(&database), there);
@@ -262,7 +266,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
     database.query("insert into pairs values (1, 'a')");
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     session.begin(0, false).await.expect("begun");
     let batch = pairs(&target, &[(1, "a"), (2, "b")]);
     assert_eq!(refusal(session.write(&batch).await).reason, Reason::Duplicate);
@@ -279,7 +283,7 @@ async fn direct_writing_falls_back_when_a_row_is_there_after_all() {
     let (database, sink, target) = with_pairs(OnConflict::Update).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     session.begin(0, true).await.expect("begun");
     assert_eq!(
         session.write(&pairs(&target, &[(1, "a")])).await.expect("direct"),
@@ -308,7 +312,7 @@ async fn two_rows_with_one_key_in_the_eyes_of_the_target_stop_the_run() {
         let shape = sink.table(&target.table).await.expect("readable").expect("there");
         assert!(shape.notes.iter().any(|note| note.contains("`name`")), "{:?}", shape.notes);
         let mut session = sink.acquire(&lease("demo")).await.expect("free");
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         session.begin(0, false).await.expect("begun");
         let error = session
             .write(&pairs(&target, &[(1, "Ann"), (2, "ANN")]))
@@ -353,7 +357,7 @@ async fn what_the_target_refuses_is_told_by_column_and_constraint_without_the_va
             };
             let mut columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![1])), Arc::new(StringArray::from(vec![value]))];
             columns.extend((column != "a").then(|| Arc::new(StringArray::from(vec!["x"])) as ArrayRef));
-            session.open_stream(&target, false).await.expect("opened");
+            session.open_stream(&target, 0, false).await.expect("opened");
             session.begin(0, false).await.expect("begun");
             let error = session.write(&rows(&target, columns)).await.expect_err("refused");
             assert!(!format!("{error:?} {}", error.advice()).contains("canary"), "{error:?}");
@@ -388,7 +392,7 @@ async fn a_deferred_foreign_key_speaks_up_for_the_rows_it_means() {
         };
         let lease = lease("demo");
         let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, true).await.expect("opened");
+        session.open_stream(&target, 0, true).await.expect("opened");
         session.begin(0, false).await.expect("begun");
         assert_eq!(
             refusal(session.write(&rows(&target, node(1, 2))).await).reason,
@@ -433,7 +437,7 @@ async fn triggers_are_off_for_the_batch_and_on_for_everybody_else() {
         let before = database.value(STATES);
         let lease = lease("demo");
         let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
         assert_eq!(all(&database), "1a");
         assert_eq!(database.value(STATES), before);
@@ -459,7 +463,7 @@ async fn triggers_that_are_wanted_fire_and_a_dropped_row_is_a_refusal() {
         };
         let lease = lease("demo");
         let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         session.begin(0, false).await.expect("begun");
         for (name, word) in [("drop", "dropped"), ("raise", "P0001")] {
             let refused = refusal(session.write(&pairs(&target, &[(1, "a"), (2, name)])).await);
@@ -500,7 +504,7 @@ async fn sequences_end_past_what_was_moved_and_never_go_back() {
     dry.dry_run = true;
     for (lease, next) in [(dry, "1 1 -1"), (lease("demo"), "42 6 -10")] {
         let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, false).await.expect("opened");
+        session.open_stream(&target, 0, false).await.expect("opened");
         assert_eq!(
             move_rows(session.as_mut(), &lease, &target, 1, &batch).await,
             written(2, 0, 0)
@@ -520,7 +524,7 @@ async fn sequences_end_past_what_was_moved_and_never_go_back() {
     // The application has gone on meanwhile.
     database.query("select setval('numbered_id_seq', 1000)");
     let mut session = sink.acquire(&lease("demo")).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     session.finish_stream().await.expect("set");
     assert_eq!(database.value("select nextval('numbered_id_seq')"), "1001");
 }
@@ -533,7 +537,7 @@ async fn a_complete_stream_s_sequences_are_set_before_it_counts_as_complete() {
     let target = stream(sink.as_ref(), "numbered", &["id", "name"], &["id"]).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     session.begin(0, true).await.expect("begun");
     session.write(&pairs(&target, &[(5, "a")])).await.expect("written");
     let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(1));
@@ -552,7 +556,7 @@ async fn a_rehearsal_sees_its_own_rows_and_leaves_nothing() {
     let mut lease = lease("demo");
     lease.dry_run = true;
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a"), (2, "b")])).await;
     session.begin(1, false).await.expect("begun");
     assert_eq!(
@@ -566,7 +570,7 @@ async fn a_rehearsal_sees_its_own_rows_and_leaves_nothing() {
     session.rollback().await.expect("given up");
     assert_eq!(session.count().await.expect("counted"), 2);
     let found = session
-        .open_stream(&target, false)
+        .open_stream(&target, 0, false)
         .await
         .expect("opened")
         .expect("its own checkpoint");
@@ -647,7 +651,7 @@ async fn a_batch_out_of_order_or_under_an_old_epoch_writes_nothing() {
     let (database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
     for sequence in [0, 2] {
         let error = session.begin(sequence, false).await.expect_err("one batch is there");
@@ -672,7 +676,7 @@ async fn a_batch_out_of_order_or_under_an_old_epoch_writes_nothing() {
     session.begin(1, false).await.expect("ours again");
     session.rollback().await.expect("given up");
     database.query("update dbferry.lease set epoch = epoch + 1");
-    let error = session.open_stream(&target, false).await.expect_err("another epoch");
+    let error = session.open_stream(&target, 0, false).await.expect_err("another epoch");
     assert_eq!(error.kind(), ErrorKind::Checkpoint);
 }
 
@@ -681,7 +685,7 @@ async fn a_lost_connection_is_lost_and_the_next_one_finds_the_last_commit() {
     let (database, sink, target) = with_pairs(OnConflict::Update).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
     session.begin(1, false).await.expect("begun");
     session.write(&pairs(&target, &[(2, "b")])).await.expect("written");
@@ -694,7 +698,7 @@ async fn a_lost_connection_is_lost_and_the_next_one_finds_the_last_commit() {
     };
     let mut second = sink.acquire(&again).await.expect("taken over");
     let found = second
-        .open_stream(&target, false)
+        .open_stream(&target, 0, false)
         .await
         .expect("opened")
         .expect("a checkpoint");
@@ -711,7 +715,7 @@ async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
     let (database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     session.begin(0, false).await.expect("begun");
     let reject = |id: i64, column: Option<&str>| Reject {
         key: Key(vec![KeyValue::Int(id)]),
@@ -747,7 +751,7 @@ async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
         "2"
     );
     // Beginning again forgets what is open, with the first batch and not before it.
-    assert_eq!(session.open_stream(&target, true).await.expect("opened"), None);
+    assert_eq!(session.open_stream(&target, 0, true).await.expect("opened"), None);
     assert_eq!(database.value("select count(*) from dbferry.reject"), "2500");
     session.begin(0, false).await.expect("begun");
     session.rollback().await.expect("given up");
@@ -769,7 +773,7 @@ async fn a_key_is_claimed_by_the_first_source_row_for_good() {
     let (_database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
     let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, false).await.expect("opened");
+    session.open_stream(&target, 0, false).await.expect("opened");
     let claim = |digest: u128, row: &str| Claim {
         digest,
         key: Key(vec![KeyValue::Text(row.to_owned())]),

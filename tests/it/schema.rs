@@ -31,6 +31,7 @@ impl Target {
         let kind = ConnectionKind::Postgres {
             url: database.url.clone().into(),
             create_database: true,
+            new_database: dbferry::config::connection::NewDatabase::default(),
         };
         query(&postgres_url(), &format!("drop database {}", database.name));
         Self::of(tempfile::tempdir().expect("a scratch folder"), kind, Some(database))

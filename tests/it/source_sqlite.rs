@@ -54,6 +54,7 @@ fn request(origin: Origin, columns: &[(&str, &str)], key: &[&str]) -> ReadReques
             .collect(),
         key: key.iter().map(|name| (*name).to_owned()).collect(),
         after: None,
+        subject: None,
         only: None,
         rows_max: 3,
         bytes_max: 1 << 20,

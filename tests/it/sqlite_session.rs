@@ -44,7 +44,7 @@ fn reject(id: i64) -> Reject {
 
 /// Opens the stream and begins its batch after `sequence`.
 async fn begin(session: &mut dyn Session, stream: &StreamTarget, sequence: i64) {
-    session.open_stream(stream, false).await.expect("a stream");
+    session.open_stream(stream, 0, false).await.expect("a stream");
     session.begin(sequence, false).await.expect("a batch");
 }
 
@@ -101,7 +101,7 @@ async fn whoever_lost_the_lease_or_the_sequence_commits_nothing() {
     drop(stale);
     assert!(lock.exists(), "the lock of the other run stays");
     let found = session
-        .open_stream(&stream, false)
+        .open_stream(&stream, 0, false)
         .await
         .expect("a stream")
         .expect("a checkpoint");
@@ -142,7 +142,7 @@ async fn rows_and_ledger_are_durable_together_or_not_at_all() {
 
     assert_eq!(sink.checkpoints("demo").await.expect("one"), [after.clone()]);
     assert!(sink.checkpoints("other").await.expect("none").is_empty());
-    assert_eq!(session.open_stream(&stream, false).await.expect("a stream"), Some(after));
+    assert_eq!(session.open_stream(&stream, 0, false).await.expect("a stream"), Some(after));
     assert_eq!(
         target.texts(
             "select sequence || '|' || first_key || '|' || last_key || '|' || rows_read || '|' || rows_inserted || '|' || rows_rejected
@@ -196,7 +196,7 @@ async fn a_batch_that_is_given_up_leaves_nothing_and_one_in_flight_neither() {
     let stream = target.stream("t", &["id"], OnConflict::Error).await;
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     for give_up in [true, false] {
         session.begin(0, false).await.expect("a batch");
         session.write(&numbered(&stream, 10..20)).await.expect("rows");
@@ -234,7 +234,7 @@ async fn a_restart_forgets_with_its_first_batch_and_not_before() {
     drop(session);
 
     let mut session = target.session(&second).await;
-    assert_eq!(session.open_stream(&stream, true).await.expect("a stream"), None);
+    assert_eq!(session.open_stream(&stream, 0, true).await.expect("a stream"), None);
     session.begin(0, false).await.expect("a batch");
     assert!(session.claim(&claims(2)).await.expect("free again").is_empty());
     session.rollback().await.expect("a rollback");
@@ -383,7 +383,7 @@ async fn a_locked_database_is_waited_for_and_then_told() {
     let stream = target.stream("t", &["id"], OnConflict::Error).await;
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     let other = rusqlite::Connection::open(&target.path).expect("the file");
     other.execute_batch("begin immediate").expect("the lock");
     let began = std::time::Instant::now();
@@ -444,7 +444,7 @@ async fn a_full_disk_ends_with_whole_batches_and_goes_on_when_there_is_room() {
     let stream = target.stream("t", &["id"], OnConflict::Error).await;
     let first = lease();
     let mut session = target.session(&first).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     let mut sequence = 0;
     let error = loop {
         let ids = sequence * 2_000..(sequence + 1) * 2_000;
@@ -470,7 +470,7 @@ async fn a_full_disk_ends_with_whole_batches_and_goes_on_when_there_is_room() {
     mounted.mount(&["-o", "remount,size=30m"]);
     let mut session = target.session(&lease()).await;
     let found = session
-        .open_stream(&stream, false)
+        .open_stream(&stream, 0, false)
         .await
         .expect("a stream")
         .expect("a checkpoint");
@@ -526,7 +526,7 @@ async fn nothing_can_be_written_outside_of_a_batch() {
         session.begin(0, false).await.expect_err("no stream").kind(),
         ErrorKind::Internal
     );
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     assert!(session.write(&numbered(&stream, 0..1)).await.is_err());
     assert!(session.reject(Uuid::nil(), 1, &[reject(1)]).await.is_err());
     assert!(session.resolve(&[1]).await.is_err());

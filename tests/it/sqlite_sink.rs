@@ -352,7 +352,7 @@ async fn every_declared_type_arrives_exactly() {
     let batch = rows(&stream.columns, arrays);
     let lease = lease();
     let mut session = target.session(&lease).await;
-    assert_eq!(session.open_stream(&stream, false).await.expect("a stream"), None);
+    assert_eq!(session.open_stream(&stream, 0, false).await.expect("a stream"), None);
     session.begin(0, false).await.expect("a batch");
     let written = session.write(&batch).await.expect("rows");
     assert_eq!(
@@ -414,7 +414,7 @@ async fn strict_and_without_rowid_tables_are_written_and_views_are_not() {
     };
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(0, true).await.expect("a batch");
     session.write(&batch(1)).await.expect("a row");
     assert_eq!(session.write(&batch(2)).await.expect("a row").updated, 1);
@@ -455,7 +455,7 @@ async fn conflicts_are_counted_and_only_rows_that_differ_are_changed() {
         stream.triggers = Triggers::On;
         let lease = lease();
         let mut session = target.session(&lease).await;
-        session.open_stream(&stream, false).await.expect("a stream");
+        session.open_stream(&stream, 0, false).await.expect("a stream");
         assert!(!session.is_empty().await.expect("an answer"));
         session.begin(0, true).await.expect("a batch");
         let written = session.write(&rows(&stream.columns, arrays())).await.expect("rows");
@@ -496,7 +496,7 @@ async fn an_existing_key_is_a_duplicate_and_replaces_nothing() {
     );
     let stream = target.stream("t", &["id"], OnConflict::Error).await;
     let mut session = target.session(&lease()).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(0, false).await.expect("a batch");
     for (id, n, column) in [("a", 2, "id"), ("b", 1, "n")] {
         let error = session
@@ -515,7 +515,7 @@ async fn a_key_that_only_a_collation_takes_for_the_same_is_refused() {
     for policy in [OnConflict::Skip, OnConflict::Update] {
         let stream = target.stream("t", &["id"], policy).await;
         let mut session = target.session(&lease()).await;
-        session.open_stream(&stream, false).await.expect("a stream");
+        session.open_stream(&stream, 0, false).await.expect("a stream");
         session.begin(0, false).await.expect("a batch");
         let error = session
             .write(&rows(&stream.columns, vec![text(&[Some("A")]), int(&[Some(2)])]))
@@ -597,7 +597,7 @@ async fn a_refused_row_is_told_by_column_and_leaves_the_batch_usable() {
     ];
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(0, false).await.expect("a batch");
     session.write(&row(Some(1), name, 1, "canary", fine, 0)).await.expect("a row");
     let good = row(Some(3), name, 1, "d", ["[]", "y", "[1]"], 15_000);
@@ -647,7 +647,7 @@ async fn foreign_keys_hold_and_deferred_ones_are_looked_at_with_every_portion() 
             }
             rows(&stream.columns, arrays)
         };
-        session.open_stream(&stream, false).await.expect("a stream");
+        session.open_stream(&stream, 0, false).await.expect("a stream");
         session.begin(0, false).await.expect("a batch");
         let refused = async |session: &mut Box<dyn Session>, batch: RecordBatch| {
             let error = session.write(&batch).await.expect_err("refused");
@@ -700,7 +700,7 @@ async fn triggers_fire_only_where_the_stream_says_and_may_drop_nothing() {
     };
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(0, false).await.expect("a batch");
     for n in 0..5 {
         assert_eq!(session.write(&batch(n, n)).await.expect("off").inserted, 1);
@@ -709,7 +709,7 @@ async fn triggers_fire_only_where_the_stream_says_and_may_drop_nothing() {
     assert_eq!(target.number("select count(*) from log"), 0);
 
     stream.triggers = Triggers::On;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(1, false).await.expect("a batch");
     assert_eq!(session.write(&batch(10, 0)).await.expect("on").inserted, 1);
     for n in 1..4 {
@@ -738,6 +738,7 @@ fn target_columns() -> Vec<Column> {
             nullable: true,
             fill: Fill::Nothing,
             flexible: false,
+            wire: None,
         })
         .to_vec()
 }
@@ -752,7 +753,7 @@ async fn actions_of_foreign_keys_work_with_triggers_off() {
     let stream = target.stream("t", &["id"], OnConflict::Update).await;
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, false).await.expect("a stream");
+    session.open_stream(&stream, 0, false).await.expect("a stream");
     session.begin(0, false).await.expect("a batch");
     let batch = rows(&stream.columns, vec![int(&[Some(1)]), int(&[Some(6)])]);
     assert_eq!(session.write(&batch).await.expect("a row").updated, 1);

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for the stream that moves, and one for all of them. A stream
+//! Progress on a terminal: a bar for each stream that moves, and one for all of them. A stream
 //! that ends leaves a line behind.
 
 use std::time::{Duration, Instant};
@@ -14,12 +14,15 @@ use super::{Moving, time_left};
 const TICK: Duration = Duration::from_millis(250);
 /// Widest name that is shown whole.
 const NAME_MAX: usize = 24;
+/// Most streams with a bar of their own; all of them are in the last one.
+const BARS_MAX: usize = 8;
 
 /// The bars of a run.
 pub(super) struct Bars {
     all: MultiProgress,
     width: usize,
-    stream: Option<ProgressBar>,
+    /// By stream.
+    moving: Vec<(String, ProgressBar)>,
     total: Option<ProgressBar>,
 }
 
@@ -28,7 +31,7 @@ impl Bars {
         Self {
             all,
             width: 0,
-            stream: None,
+            moving: Vec::new(),
             total: None,
         }
     }
@@ -44,14 +47,16 @@ impl Bars {
     }
 
     pub(super) fn start(&mut self, moving: &Moving) {
-        self.end();
-        let bar = self.all.insert(0, self.bar(&visible(&moving.name)));
-        bar.enable_steady_tick(TICK);
-        self.stream = Some(bar);
+        self.end(&moving.name);
+        if self.moving.len() < BARS_MAX {
+            let bar = self.all.insert(self.moving.len(), self.bar(&visible(&moving.name)));
+            bar.enable_steady_tick(TICK);
+            self.moving.push((moving.name.clone(), bar));
+        }
     }
 
     pub(super) fn update(&mut self, moving: &Moving, now: Instant) {
-        if let Some(bar) = &self.stream {
+        if let Some((_, bar)) = self.moving.iter().find(|(name, _)| *name == moving.name) {
             bar.set_length(moving.rows);
             bar.set_position(moving.position());
             bar.set_message(format!("{}  {}", share(moving.position(), moving.rows), moving.pace(now)));
@@ -73,16 +78,17 @@ impl Bars {
         bar.set_message(format!("{}  {}", share(position, rows), parts.join(", ")));
     }
 
-    pub(super) fn end(&mut self) {
-        if let Some(bar) = self.stream.take() {
+    pub(super) fn end(&mut self, stream: &str) {
+        if let Some(at) = self.moving.iter().position(|(name, _)| name == stream) {
+            let (_, bar) = self.moving.remove(at);
             bar.finish_and_clear();
             self.all.remove(&bar);
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.end();
-        if let Some(bar) = self.total.take() {
+        let moving = self.moving.drain(..).map(|(_, bar)| bar);
+        for bar in moving.chain(self.total.take()) {
             bar.finish_and_clear();
             self.all.remove(&bar);
         }

@@ -1,24 +1,25 @@
 //! Progress where stderr is no terminal: a line at the boundaries of streams, and one every few
-//! seconds in between.
+//! seconds in between, of whichever stream moves.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::figures;
 use super::super::output::{Console, visible};
 use super::Moving;
 
-/// Between two lines of one stream.
+/// Between two lines, divided among the streams that move.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// When something was last told.
+/// When something was last told of the streams that move.
 #[derive(Default)]
 pub(super) struct Lines {
-    last: Option<Instant>,
+    last: BTreeMap<String, Instant>,
 }
 
 impl Lines {
     pub(super) fn start(&mut self, console: &Console, moving: &Moving, now: Instant) {
-        self.last = Some(now);
+        self.last.insert(moving.name.clone(), now);
         let rows = figures::counted(moving.rows, "row");
         let name = visible(&moving.name);
         if moving.before > 0 {
@@ -28,11 +29,16 @@ impl Lines {
         }
     }
 
+    pub(super) fn end(&mut self, stream: &str) {
+        self.last.remove(stream);
+    }
+
     pub(super) fn update(&mut self, console: &Console, moving: &Moving, now: Instant) {
-        if self.last.is_some_and(|last| now - last < PAUSE) {
+        let pause = PAUSE * u32::try_from(self.last.len().max(1)).unwrap_or(u32::MAX);
+        if self.last.get(&moving.name).is_none_or(|last| now - *last < pause) {
             return;
         }
-        self.last = Some(now);
+        self.last.insert(moving.name.clone(), now);
         console.note(&format!(
             "{}: {} of {} ({} %), {}",
             visible(&moving.name),

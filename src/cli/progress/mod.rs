@@ -183,14 +183,16 @@ impl Watch {
             Event::Rejected { stream, reasons, .. } => self.rejected(&stream, &reasons, now),
             Event::Retrying {
                 stream,
+                connection,
                 error,
                 attempt,
                 pause,
             } => {
                 self.change(&stream, now, |moving| moving.in_flight = 0);
                 self.caution(&format!(
-                    "{}: {}; attempt {attempt} in {}",
+                    "{} waits for `{}`: {}; attempt {attempt} in {}",
                     visible(&stream),
+                    visible(&connection),
                     visible(&error),
                     figures::duration(pause)
                 ));
@@ -289,8 +291,10 @@ impl Watch {
         };
         moving.ended = true;
         let outcome = moving.outcome(now);
-        if let View::Bars(bars) = &mut self.view {
-            bars.end();
+        match &mut self.view {
+            View::Bars(bars) => bars.end(stream),
+            View::Lines(lines) => lines.end(stream),
+            View::Rejects => {}
         }
         self.console.note(&outcome);
         self.total(now);

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use super::ignored::ignored;
+use super::subject::subjects;
 use crate::data::column::ColumnType;
 use crate::data::document::NAME_BYTES_MAX;
 use crate::data::finding::{Finding, Place, listed};
@@ -24,6 +26,8 @@ pub fn alone(project: &Project, connections: &[&str]) -> Vec<Finding> {
         predecessors(project, stream, &mut findings);
     }
     writers(project, &mut findings);
+    ignored(project, &mut findings);
+    subjects(project, &mut findings);
     if let Err(cycle) = order(&project.streams, &[]) {
         findings.push(cycle);
     }
@@ -203,19 +207,6 @@ fn texts(stream: &Stream, findings: &mut Vec<Finding>) {
                 )
                 .label("not a type")
                 .help_nearest(&ty.value, TYPE_NAMES.iter().copied()),
-            );
-        }
-    }
-    for (name, condition) in &stream.subjects {
-        if !condition.value.trim().is_empty() && !condition.value.contains("$key") {
-            findings.push(
-                error(
-                    "mapping::subject_without_key",
-                    &condition.place,
-                    format!("subject `{}` does not use `$key`", name.value),
-                )
-                .label("selects the same rows for every key")
-                .help("such as \"id = $key\""),
             );
         }
     }

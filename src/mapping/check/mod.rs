@@ -1,7 +1,9 @@
 //! Checks without I/O: of a project alone, and of a stream against the shapes of both its ends.
 
 mod alone;
+mod ignored;
 mod shapes;
+mod subject;
 
 pub use alone::alone;
 pub use shapes::{shapes, taken_over};

@@ -67,7 +67,8 @@ fn names(table: &Table) -> impl Iterator<Item = &str> {
 fn source_columns(stream: &Stream, source: &Table, findings: &mut Vec<Finding>) {
     let of_types = stream.types.iter().map(|(name, _)| name);
     let of_key = stream.source_key.iter().flatten();
-    for name in of_types.chain(of_key) {
+    let of_ignore = stream.ignore.iter().map(|(name, _)| name);
+    for name in of_types.chain(of_key).chain(of_ignore) {
         // A row id is a key without being a column.
         if source.column(&name.value).is_none() && !source.key.contains(&name.value) {
             findings.push(

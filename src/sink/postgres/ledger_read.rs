@@ -17,12 +17,12 @@ pub(super) const CHECKPOINT: &str = "project, stream, split, sequence, run, epoc
      rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected, digest_rows, digest, \
      target_was_empty, complete";
 
-/// Checkpoints of a project.
+/// Checkpoints of a project's streams, without those of subjects.
 pub(super) async fn checkpoints(connection: &mut PgConnection, project: &str) -> Result<Vec<Checkpoint>> {
     if !ledger_table::exists(connection).await? {
         return Ok(Vec::new());
     }
-    let sql = format!("select {CHECKPOINT} from dbferry.checkpoint where project = $1 order by stream, split");
+    let sql = format!("select {CHECKPOINT} from dbferry.checkpoint where project = $1 and split >= 0 order by stream, split");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(project)
         .fetch_all(connection)

@@ -102,6 +102,27 @@ create table dbferry.key_claim (
 );
 ";
 
+/// Foreign keys that are away for a load. It is made when the first one is: a ledger without it is
+/// one that has none.
+const FOREIGN_KEY: &str = r"
+create table dbferry.foreign_key (
+    project text not null,
+    stream text not null,
+    table_name text not null,
+    name text not null,
+    columns text[] not null,
+    referred_table text not null,
+    referred_columns text[] not null,
+    match_full boolean not null,
+    definition text not null,
+    comment text,
+    validated boolean not null,
+    until text[] not null,
+    run uuid not null,
+    dropped_at timestamptz not null default clock_timestamp(),
+    primary key (table_name, name)
+)";
+
 /// Whether there is a ledger, and one that this version understands.
 pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool> {
     // Read from the table itself: what the backend remembers of names may be older than the lock.
@@ -133,20 +154,56 @@ pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool> {
     }
 }
 
+/// Whether a foreign key was ever taken away.
+pub(super) async fn has_foreign_keys(connection: &mut PgConnection) -> Result<bool> {
+    let row = connection
+        .fetch_one(
+            "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = 'dbferry' and c.relname = 'foreign_key')",
+        )
+        .await
+        .map_err(|error| classify(&error))?;
+    get(&row, 0)
+}
+
+/// Makes the table of foreign keys where it is missing. Only within a transaction.
+pub(super) async fn ensure_foreign_keys(connection: &mut PgConnection) -> Result<()> {
+    if has_foreign_keys(connection).await? {
+        return Ok(());
+    }
+    making_lock(connection).await?;
+    if has_foreign_keys(connection).await? {
+        return Ok(());
+    }
+    make(connection, FOREIGN_KEY).await
+}
+
 /// Makes the ledger where it is missing. Only within a transaction.
 pub(super) async fn ensure(connection: &mut PgConnection) -> Result<()> {
     if exists(connection).await? {
         return Ok(());
     }
-    sqlx::query("select pg_catalog.pg_advisory_xact_lock($1)")
-        .bind(MAKING_LOCK)
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| classify(&error))?;
+    making_lock(connection).await?;
     if exists(connection).await? {
         return Ok(());
     }
-    let text = format!("{TABLES} insert into dbferry.meta (form) values ({FORM})");
+    make(
+        connection,
+        &format!("{TABLES} insert into dbferry.meta (form) values ({FORM})"),
+    )
+    .await
+}
+
+async fn making_lock(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("select pg_catalog.pg_advisory_xact_lock($1)")
+        .bind(MAKING_LOCK)
+        .execute(connection)
+        .await
+        .map_err(|error| classify(&error))?;
+    Ok(())
+}
+
+async fn make(connection: &mut PgConnection, text: &str) -> Result<()> {
     if let Err(error) = connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await {
         let made = classify(&error).during("cannot make the ledger in schema `dbferry`");
         return Err(match code(&error) {

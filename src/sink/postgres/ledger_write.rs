@@ -10,7 +10,7 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::ledger::{BatchEntry, Checkpoint, Claim};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, SUBJECT_SPLIT};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
@@ -18,16 +18,22 @@ use crate::{Error, ErrorKind, Result};
 /// Rejects sent at once: each carries its whole row.
 const REJECTS_AT_ONCE_MAX: usize = 1_000;
 
-/// The checkpoint of a stream, its row locked until the transaction ends (Invariant 12), and the
+/// The checkpoint of a split, its row locked until the transaction ends (Invariant 12), and the
 /// epoch of the lease as it is in the table now.
-pub(super) async fn lock(connection: &mut PgConnection, project: &str, stream: &str) -> Result<(Option<Checkpoint>, Option<i64>)> {
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    project: &str,
+    stream: &str,
+    split: i32,
+) -> Result<(Option<Checkpoint>, Option<i64>)> {
     let sql = format!(
         "select {CHECKPOINT}, (select epoch from dbferry.lease where project = $1) as lease_epoch
-         from dbferry.checkpoint where project = $1 and stream = $2 and split = 0 for update"
+         from dbferry.checkpoint where project = $1 and stream = $2 and split = $3 for update"
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(project)
         .bind(stream)
+        .bind(split)
         .fetch_optional(&mut *connection)
         .await
         .map_err(|error| classify(&error))?;
@@ -63,6 +69,41 @@ pub(super) async fn forget(connection: &mut PgConnection, project: &str, stream:
 /// Writes checkpoint and audit entry of a batch. The checkpoint moves on from exactly the
 /// sequence before it (Invariant 2).
 pub(super) async fn advance(connection: &mut PgConnection, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+    put(connection, checkpoint).await?;
+    let text = |key: &Option<Key>| key.as_ref().map(key_text).transpose();
+    let query = sqlx::query(
+        "insert into dbferry.batch (project, stream, split, sequence, run, first_key, last_key, seconds, retry,
+             rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected, digest_rows, digest)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    )
+    .bind(&checkpoint.project)
+    .bind(&entry.stream)
+    .bind(entry.split)
+    .bind(entry.sequence)
+    .bind(entry.run)
+    .bind(text(&entry.first_key)?)
+    .bind(text(&entry.last_key)?)
+    .bind(entry.seconds)
+    .bind(entry.retry);
+    figures(query, entry.counts, entry.digest)?
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| classify(&error))?;
+    if checkpoint.split == SUBJECT_SPLIT {
+        sqlx::query(
+            "update dbferry.checkpoint set target_was_empty = false where project = $1 and stream = $2 and target_was_empty",
+        )
+        .bind(&checkpoint.project)
+        .bind(&checkpoint.stream)
+        .execute(connection)
+        .await
+        .map_err(|error| classify(&error))?;
+    }
+    Ok(())
+}
+
+/// Writes a checkpoint over the one of the sequence before it.
+pub(super) async fn put(connection: &mut PgConnection, checkpoint: &Checkpoint) -> Result<()> {
     let query = sqlx::query(
         "insert into dbferry.checkpoint as c (project, stream, split, sequence, run, epoch, fingerprint, moment, one_moment, position,
              target_was_empty, complete, rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected,
@@ -102,25 +143,6 @@ pub(super) async fn advance(connection: &mut PgConnection, checkpoint: &Checkpoi
         )
         .hint("nothing of this batch was kept; let the other run finish, then run again"));
     }
-    let text = |key: &Option<Key>| key.as_ref().map(key_text).transpose();
-    let query = sqlx::query(
-        "insert into dbferry.batch (project, stream, split, sequence, run, first_key, last_key, seconds, retry,
-             rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected, digest_rows, digest)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-    )
-    .bind(&checkpoint.project)
-    .bind(&entry.stream)
-    .bind(entry.split)
-    .bind(entry.sequence)
-    .bind(entry.run)
-    .bind(text(&entry.first_key)?)
-    .bind(text(&entry.last_key)?)
-    .bind(entry.seconds)
-    .bind(entry.retry);
-    figures(query, entry.counts, entry.digest)?
-        .execute(connection)
-        .await
-        .map_err(|error| classify(&error))?;
     Ok(())
 }
 
@@ -192,6 +214,29 @@ pub(super) async fn resolve(connection: &mut PgConnection, run: Uuid, ids: &[i64
     .await
     .map_err(|error| classify(&error))?;
     Ok(())
+}
+
+/// Marks the open rejects of these source rows as resolved by a run; returns how many there were.
+pub(super) async fn resolve_keys(
+    connection: &mut PgConnection,
+    project: &str,
+    stream: &str,
+    run: Uuid,
+    keys: &[Key],
+) -> Result<u64> {
+    let keys: Vec<String> = keys.iter().map(key_text).collect::<Result<_>>()?;
+    let done = sqlx::query(
+        "update dbferry.reject set resolved_by = $3, resolved_at = clock_timestamp()
+         where project = $1 and stream = $2 and resolved_at is null and source_key = any($4)",
+    )
+    .bind(project)
+    .bind(stream)
+    .bind(run)
+    .bind(keys)
+    .execute(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    Ok(done.rows_affected())
 }
 
 /// Claims keys, the first of several claims to one key going before the others; returns those

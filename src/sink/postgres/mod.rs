@@ -4,31 +4,41 @@
 //! one transaction (Invariants 1 and 3), in schema `dbferry` of the target itself. What the
 //! server says leaves this folder only as classified by [`crate::postgres::error`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use self::backend::Backends;
 use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
+use crate::config::connection::NewDatabase;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
 use crate::postgres::catalog::{self, CatalogTable, Kind, get};
-use crate::postgres::connect::Address;
+use crate::postgres::connect::{self, Address};
 use crate::postgres::error::classify;
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
+mod backend;
 mod database;
+mod foreign_key;
 mod lease;
 mod ledger_read;
 mod ledger_table;
 mod ledger_write;
+mod orphan;
 mod sequence;
 mod session;
 mod target;
 mod trigger;
 mod write;
+
+/// Most writing connections of one run.
+const SESSIONS_MAX: usize = 32;
 
 /// Postgres target.
 pub(super) struct PostgresSink {
@@ -36,11 +46,12 @@ pub(super) struct PostgresSink {
     address: Address,
     /// For catalog and ledger; never writes. Opened again when it is found broken.
     reader: Mutex<Option<PgConnection>>,
+    backends: Arc<Backends>,
 }
 
 impl PostgresSink {
-    /// Connects; creates the database where it is missing and `create` says so.
-    pub(super) async fn open(name: &str, url: &SecretString, create: bool) -> Result<Self> {
+    /// Connects; creates the database where it is missing and `create` says how.
+    pub(super) async fn open(name: &str, url: &SecretString, create: Option<&NewDatabase>) -> Result<Self> {
         let about = |error: Error| error.during(format_args!("target `{name}`"));
         let address = Address::parse(url).map_err(about)?;
         let reader = match address.connect_if_exists().await.map_err(about)? {
@@ -51,6 +62,7 @@ impl PostgresSink {
             name: name.to_owned(),
             address,
             reader: Mutex::new(Some(reader)),
+            backends: Arc::default(),
         })
     }
 
@@ -92,13 +104,31 @@ impl PostgresSink {
                 ));
             }
         }
-        Ok(Some(Table { notes, ..found.table }))
+        let mut table = Table { notes, ..found.table };
+        // What is away for a load belongs to the table all the same.
+        table
+            .foreign_keys
+            .extend(foreign_key::keys_of(&mut reader, &table.name).await?);
+        Ok(Some(table))
     }
 
     async fn begin_session(&self, lease: &LeaseRequest) -> Result<PostgresSession> {
-        let mut connection = self.address.connect(Some((lease.run, &lease.holder))).await?;
+        let (mut connection, backend) = self.writer(lease).await?;
         lease::lock(&mut connection, lease).await?;
-        PostgresSession::open(connection, &self.name, lease).await
+        PostgresSession::open(connection, backend, &self.name, lease).await
+    }
+
+    async fn join_session(&self, lease: &LeaseRequest, epoch: i64) -> Result<PostgresSession> {
+        let (mut connection, backend) = self.writer(lease).await?;
+        lease::join(&mut connection, lease, epoch).await?;
+        Ok(PostgresSession::join(connection, backend, &self.name, lease, epoch))
+    }
+
+    /// A writing connection, and its backend.
+    async fn writer(&self, lease: &LeaseRequest) -> Result<(PgConnection, backend::Held)> {
+        let mut connection = self.address.connect(Some((lease.run, &lease.holder))).await?;
+        let process = connect::backend(&mut connection).await.map_err(|error| classify(&error))?;
+        Ok((connection, self.backends.hold(process)))
     }
 }
 
@@ -169,8 +199,25 @@ impl Sink for PostgresSink {
         read.await.map_err(|error| self.about(error))
     }
 
+    async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
+        let read = async { foreign_key::suspended(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {
         match self.begin_session(lease).await {
+            Ok(session) => Ok(Box::new(session)),
+            Err(error) => Err(self.about(error)),
+        }
+    }
+
+    /// What a server grants is found out by asking; this is only to keep one run from taking all.
+    fn sessions_max(&self) -> usize {
+        SESSIONS_MAX
+    }
+
+    async fn join(&self, lease: &LeaseRequest, epoch: i64) -> Result<Box<dyn Session>> {
+        match self.join_session(lease, epoch).await {
             Ok(session) => Ok(Box::new(session)),
             Err(error) => Err(self.about(error)),
         }

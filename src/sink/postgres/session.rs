@@ -11,19 +11,25 @@ use uuid::Uuid;
 
 use super::super::{LeaseRequest, Session};
 use super::target::Target;
-use super::{lease, ledger_write, sequence, write};
+use super::{backend, foreign_key, lease, ledger_write, orphan, sequence, write};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
-use crate::ledger::{BatchEntry, Checkpoint, Claim};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
 
+mod aside;
+mod transaction;
+
 /// A writing connection with the lease.
 pub(super) struct PostgresSession {
     connection: PgConnection,
+    backend: backend::Held,
+    /// It does not hold the lease, but writes under it.
+    joined: bool,
     /// Connection name, for messages.
     name: String,
     project: String,
@@ -39,10 +45,32 @@ pub(super) struct PostgresSession {
 }
 
 impl PostgresSession {
-    /// Records lease and run on a connection that holds the lock.
-    pub(super) async fn open(connection: PgConnection, name: &str, lease: &LeaseRequest) -> Result<Self> {
-        let mut session = Self {
+    /// Records lease and run on a connection that holds the locks.
+    pub(super) async fn open(connection: PgConnection, backend: backend::Held, name: &str, lease: &LeaseRequest) -> Result<Self> {
+        let mut session = Self::over(connection, backend, name, lease);
+        session.execute("begin isolation level read committed").await?;
+        session.epoch = lease::record(&mut session.connection, lease).await?;
+        if !session.dry_run {
+            session.execute("commit").await?;
+            lease::lower_fence(&mut session.connection, &session.project).await?;
+        }
+        Ok(session)
+    }
+
+    /// One more writer of a run whose lease is of this epoch, on a connection behind the fence.
+    pub(super) fn join(connection: PgConnection, backend: backend::Held, name: &str, lease: &LeaseRequest, epoch: i64) -> Self {
+        Self {
+            joined: true,
+            epoch,
+            ..Self::over(connection, backend, name, lease)
+        }
+    }
+
+    fn over(connection: PgConnection, backend: backend::Held, name: &str, lease: &LeaseRequest) -> Self {
+        Self {
             connection,
+            backend,
+            joined: false,
             name: name.to_owned(),
             project: lease.project.clone(),
             run: lease.run,
@@ -52,13 +80,7 @@ impl PostgresSession {
             opened: 0,
             batch: None,
             buffer: Vec::new(),
-        };
-        session.execute("begin isolation level read committed").await?;
-        session.epoch = lease::record(&mut session.connection, lease).await?;
-        if !session.dry_run {
-            session.execute("commit").await?;
         }
-        Ok(session)
     }
 
     async fn execute(&mut self, sql: &str) -> Result<()> {
@@ -74,87 +96,41 @@ impl PostgresSession {
         }
     }
 
-    /// Opens the batch's transaction. Constraints are checked at the end of each statement, so
-    /// that a deferred one speaks up while it is known which rows it means.
-    async fn open_transaction(&mut self) -> Result<()> {
-        self.execute(if self.dry_run {
-            "savepoint dbferry_batch; set constraints all immediate"
-        } else {
-            "begin isolation level read committed; set constraints all immediate"
-        })
-        .await
-    }
-
-    async fn close_transaction(&mut self) -> Result<()> {
-        self.execute(if self.dry_run {
-            "release savepoint dbferry_batch"
-        } else {
-            "commit"
-        })
-        .await
-    }
-
-    async fn undo_transaction(&mut self) -> Result<()> {
-        self.batch = None;
-        self.execute(if self.dry_run {
-            "rollback to savepoint dbferry_batch; release savepoint dbferry_batch"
-        } else {
-            "rollback"
-        })
-        .await
-    }
-
-    /// Gives up the transaction because of `error`, which stays the one that is told.
-    async fn give_up(&mut self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Lost
-            && let Err(second) = self.undo_transaction().await
-        {
-            tracing::debug!(error = %second, "rolling back failed; closing the connection will");
-        }
-        error
-    }
-
-    /// The checkpoint under its row lock, after the fence: neither the lease nor the checkpoint
-    /// may be of a later epoch than ours.
-    async fn locked(&mut self, stream: &str) -> Result<Option<Checkpoint>> {
-        let (found, lease) = ledger_write::lock(&mut self.connection, &self.project, stream).await?;
-        let later = found.as_ref().is_some_and(|checkpoint| checkpoint.epoch > self.epoch);
-        if lease == Some(self.epoch) && !later {
-            return Ok(found);
-        }
-        Err(Error::new(
-            ErrorKind::Checkpoint,
-            format!("another run has taken over project `{}` since this one began", self.project),
-        )
-        .hint("nothing of this batch was kept; let the other run finish, then run again"))
-    }
-
-    async fn open_target(&mut self, wanted: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
+    async fn open_target(&mut self, wanted: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
         if let Some(staged) = self.target.take().and_then(|target| target.staged) {
             self.execute(&format!("drop table {}", staged.table)).await?;
+        }
+        // What a lost connection of ours left behind may still commit.
+        if !self.dry_run {
+            self.backend.all().end_left(&mut self.connection, self.run).await?;
         }
         self.opened += 1;
         let target = Target::prepare(&mut self.connection, wanted, self.opened)
             .await
             .map_err(|error| error.during(format_args!("table `{}`", wanted.table)))?;
         self.open_transaction().await?;
-        let found = match self.locked(&wanted.stream).await {
+        let found = match self.locked(&wanted.stream, split).await {
             Ok(found) => found,
             Err(error) => return Err(self.give_up(error).await),
         };
         // Nothing was written that a commit would keep.
         self.undo_transaction().await?;
-        self.target = Some(Target { restart, ..target });
+        self.target = Some(Target {
+            split,
+            restart,
+            ..target
+        });
         Ok(found.filter(|_| !restart))
     }
 
     async fn begin_batch(&mut self, sequence: i64) -> Result<()> {
         let target = self.target.as_ref().ok_or_else(no_stream)?;
-        let (stream, off, restart) = (target.stream.clone(), target.firing.off.clone(), target.restart);
+        let (stream, off) = (target.stream.clone(), target.firing.off.clone());
+        let (split, restart) = (target.split, target.restart);
         if crate::ledger::BARE {
             return if off.is_empty() { Ok(()) } else { self.execute(&off).await };
         }
-        let mut found = self.locked(&stream).await?;
+        let mut found = self.locked(&stream, split).await?;
         if restart {
             ledger_write::forget(&mut self.connection, &self.project, &stream).await?;
             found = None;
@@ -211,8 +187,14 @@ fn no_stream() -> Error {
 
 #[async_trait]
 impl Session for PostgresSession {
-    async fn open_stream(&mut self, target: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
-        self.open_target(target, restart).await.map_err(|error| self.about(error))
+    async fn open_stream(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
+        self.open_target(target, split, restart)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()> {
+        self.cut(splits).await.map_err(|error| self.about(error))
     }
 
     async fn is_empty(&mut self) -> Result<bool> {
@@ -270,6 +252,20 @@ impl Session for PostgresSession {
             .map_err(|error| self.about(error))
     }
 
+    async fn resolve_keys(&mut self, keys: &[Key]) -> Result<u64> {
+        let stream = &self.target.as_ref().ok_or_else(no_stream)?.stream;
+        ledger_write::resolve_keys(&mut self.connection, &self.project, stream, self.run, keys)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn present(&mut self, rows: &RecordBatch) -> Result<u64> {
+        let (connection, target, batch, buffer) = self.opened()?;
+        write::present(connection, target, batch, rows, buffer)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
         match self.finish_batch(checkpoint, entry).await {
             Ok(()) => {
@@ -307,11 +303,40 @@ impl Session for PostgresSession {
             .map_err(|error| self.about(error))
     }
 
+    async fn suspend(&mut self, keys: &[Suspended]) -> Result<()> {
+        self.take_away(keys).await.map_err(|error| self.about(error))
+    }
+
+    async fn suspended(&mut self) -> Result<Vec<Suspended>> {
+        foreign_key::suspended(&mut self.connection, &self.project)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn restore(&mut self, key: &Suspended) -> Result<bool> {
+        self.put_back(key).await.map_err(|error| self.about(error))
+    }
+
+    async fn find_orphans(&mut self, key: &Suspended) -> Result<u64> {
+        self.look_for_orphans(key).await.map_err(|error| self.about(error))
+    }
+
+    async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal> {
+        let (connection, target, _, buffer) = self.opened()?;
+        orphan::remove(connection, target, rows, buffer)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
     async fn finish(&mut self, status: &str) -> Result<()> {
         self.target = None;
         let end = async {
+            if self.joined {
+                return lease::leave(&mut self.connection, &self.project).await;
+            }
             if self.dry_run {
                 execute(&mut self.connection, "rollback").await?;
+                lease::lower_fence(&mut self.connection, &self.project).await?;
             } else {
                 lease::ended(&mut self.connection, self.run, status).await?;
             }

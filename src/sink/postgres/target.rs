@@ -20,6 +20,8 @@ pub(super) struct Target {
     pub(super) stream: String,
     /// Quoted table name with its schema.
     pub(super) table: String,
+    /// Key columns.
+    pub(super) key: Vec<String>,
     /// The table as the wire needs it.
     pub(super) wire: WireTable,
     /// COPY straight into the table.
@@ -31,6 +33,8 @@ pub(super) struct Target {
     pub(super) firing: Firing,
     /// Sequences to set at the end.
     pub(super) sequences: Vec<Sequence>,
+    /// Split of the stream that is written.
+    pub(super) split: i32,
     /// The first batch forgets what earlier runs left.
     pub(super) restart: bool,
 }
@@ -46,6 +50,10 @@ pub(super) struct Staged {
     /// Moves its rows into the target. Returns how many are new, how many differ from a row that
     /// is there, and how many rows the server wrote.
     pub(super) merge: String,
+    /// Rows that differ from those that are there are refused.
+    pub(super) refuses_differing: bool,
+    /// Counts those of its rows whose keys are in the target.
+    pub(super) present: String,
 }
 
 impl Target {
@@ -67,7 +75,7 @@ impl Target {
         let triggers = trigger::triggers(connection, &found).await?;
         let staged = match target.on_conflict {
             OnConflict::Error => None,
-            OnConflict::Skip | OnConflict::Update => {
+            OnConflict::Skip | OnConflict::Update | OnConflict::ErrorUnlessEqual => {
                 let staged = Staged::new(&found, target, &table, &names, number)?;
                 connection
                     .execute(sqlx::raw_sql(AssertSqlSafe(staged.create.as_str())))
@@ -86,7 +94,9 @@ impl Target {
             staged,
             firing: trigger::firing(&triggers, target.on_conflict, target.triggers)?,
             sequences: sequence::sequences(connection, &found, target).await?,
+            split: 0,
             restart: false,
+            key: target.key.clone(),
             table,
         })
     }
@@ -130,10 +140,14 @@ fn columns(found: &CatalogTable, target: &StreamTarget) -> Result<Vec<WireColumn
         if column.ty != wanted.ty {
             return Err(changed(&format!("is {}, not {}", column.ty, wanted.ty)));
         }
+        if column.wire != wanted.wire {
+            return Err(changed("is made of other types than before"));
+        }
         Ok(WireColumn {
             name: column.name.clone(),
             ty: column.ty.clone(),
-            element: detail.element,
+            wire: column.wire.clone(),
+            carried: detail.carried.clone(),
         })
     });
     wire.collect()
@@ -155,9 +169,19 @@ impl Staged {
             ),
             copy: format!("copy {stage} ({names}) from stdin (format binary)"),
             merge: merge(found, target, table, names, &stage)?,
+            refuses_differing: target.on_conflict == OnConflict::ErrorUnlessEqual,
+            present: format!(
+                "select count(*) filter (where (select true from {table} o where {})) from {stage} s",
+                same_key(&target.key)?
+            ),
             table: stage,
         })
     }
+}
+
+fn same_key(key: &[String]) -> Result<String> {
+    let part = |name: &String| quote::ident(name).map(|name| format!("o.{name} = s.{name}"));
+    Ok(key.iter().map(part).collect::<Result<Vec<_>>>()?.join(" and "))
 }
 
 fn is_unique(table: &Table, key: &[String]) -> bool {
@@ -170,20 +194,19 @@ fn is_unique(table: &Table, key: &[String]) -> bool {
 /// believes of a temporary table); what `written` counts must then agree. Values are compared
 /// by their bytes: `-0` and `0`, `1.0` and `1.00`, and types without an equality of their own.
 fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, stage: &str) -> Result<String> {
-    let mut same_key = Vec::new();
-    for name in &target.key {
-        let name = quote::ident(name)?;
-        same_key.push(format!("o.{name} = s.{name}"));
-    }
+    let same_key = same_key(&target.key)?;
+    let updates = target.on_conflict == OnConflict::Update;
     let mut set = Vec::new();
     let (mut staged, mut there, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
     for column in &target.columns {
         let always = found.column(&column.name).is_some_and(|(_, detail)| detail.always_identity);
-        if target.on_conflict == OnConflict::Skip || always || target.key.contains(&column.name) {
+        if target.on_conflict == OnConflict::Skip || (always && updates) || target.key.contains(&column.name) {
             continue;
         }
         let name = quote::ident(&column.name)?;
-        set.push(format!("{name} = excluded.{name}"));
+        if updates {
+            set.push(format!("{name} = excluded.{name}"));
+        }
         there.push(format!("o.{name}"));
         staged.push(format!("s.{name}"));
         excluded.push(format!("excluded.{name}"));
@@ -195,14 +218,17 @@ fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, 
             right.join(", ")
         )
     };
-    let (looked_at, action) = if set.is_empty() {
-        ("false".to_owned(), "nothing".to_owned())
+    let looked_at = if there.is_empty() {
+        "false".to_owned()
     } else {
-        let action = format!("update set {} where {}", set.join(", "), differs(&there, &excluded));
-        (differs(&there, &staged), action)
+        differs(&there, &staged)
+    };
+    let action = if set.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("update set {} where {}", set.join(", "), differs(&there, &excluded))
     };
     let key = quote::idents(target.key.iter().map(String::as_str))?;
-    let same_key = same_key.join(" and ");
     Ok(format!(
         "with seen as materialized (
              select (select {looked_at} from {table} o where {same_key}) as differs from {stage} s

@@ -20,10 +20,24 @@ pub(super) struct Trigger {
     always: bool,
     insert: bool,
     update: bool,
+    delete: bool,
     /// May drop the row or change it: fires before each row.
     before_row: bool,
     /// The role may switch it off.
     ours: bool,
+}
+
+impl Trigger {
+    fn off(&self) -> Result<String> {
+        let name = quote::ident(&self.name)?;
+        Ok(format!("alter table only {} disable trigger {name}", self.table))
+    }
+
+    fn on(&self) -> Result<String> {
+        let name = quote::ident(&self.name)?;
+        let how = if self.always { "enable always" } else { "enable" };
+        Ok(format!("alter table only {} {how} trigger {name}", self.table))
+    }
 }
 
 /// What the triggers of a target mean for a stream.
@@ -37,17 +51,22 @@ pub(super) struct Firing {
     pub(super) before_insert: bool,
     /// Some trigger may drop updates.
     pub(super) before_update: bool,
+    /// Switched off while rows are taken out again; one statement, or empty.
+    pub(super) off_for_delete: String,
+    /// Switched on again, each as it was.
+    pub(super) on_for_delete: String,
 }
 
 /// Triggers of a table and of its partitions.
 pub(super) async fn triggers(connection: &mut PgConnection, table: &CatalogTable) -> Result<Vec<Trigger>> {
     let rows = sqlx::query(
         "select quote_ident(n.nspname) || '.' || quote_ident(c.relname), t.tgname::text, t.tgenabled = 'A',
-             t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 3 = 3, pg_catalog.pg_has_role(c.relowner, 'usage')
+             t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 3 = 3, pg_catalog.pg_has_role(c.relowner, 'usage'),
+             t.tgtype & 8 <> 0
          from pg_catalog.pg_trigger t
          join pg_catalog.pg_class c on c.oid = t.tgrelid
          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-         where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype & 20 <> 0
+         where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype & 28 <> 0
            and (t.tgrelid = $1::oid or t.tgrelid in (select relid from pg_catalog.pg_partition_tree($1::oid)))
          order by 1, 2",
     )
@@ -65,6 +84,7 @@ pub(super) async fn triggers(connection: &mut PgConnection, table: &CatalogTable
                 update: get(row, 4)?,
                 before_row: get(row, 5)?,
                 ours: get(row, 6)?,
+                delete: get(row, 7)?,
             })
         })
         .collect()
@@ -74,7 +94,7 @@ pub(super) async fn triggers(connection: &mut PgConnection, table: &CatalogTable
 pub(super) fn notes(triggers: &[Trigger]) -> Vec<String> {
     let mut names: Vec<_> = triggers
         .iter()
-        .filter(|trigger| !trigger.ours)
+        .filter(|trigger| !trigger.ours && (trigger.insert || trigger.update))
         .map(|trigger| trigger.name.as_str())
         .collect();
     names.dedup();
@@ -89,9 +109,13 @@ pub(super) fn notes(triggers: &[Trigger]) -> Vec<String> {
 /// Which triggers are switched off for a stream, and what those that fire may do.
 pub(super) fn firing(triggers: &[Trigger], on_conflict: OnConflict, wanted: Triggers) -> Result<Firing> {
     let mut firing = Firing::default();
-    let mut off = Vec::new();
-    let mut on = Vec::new();
+    let (mut off, mut on) = (Vec::new(), Vec::new());
+    let (mut off_for_delete, mut on_for_delete) = (Vec::new(), Vec::new());
     for trigger in triggers {
+        if trigger.delete && wanted == Triggers::Off && trigger.ours {
+            off_for_delete.push(trigger.off()?);
+            on_for_delete.push(trigger.on()?);
+        }
         let update = trigger.update && on_conflict == OnConflict::Update;
         if !trigger.insert && !update {
             continue;
@@ -101,13 +125,13 @@ pub(super) fn firing(triggers: &[Trigger], on_conflict: OnConflict, wanted: Trig
             firing.before_update |= trigger.before_row && update;
             continue;
         }
-        let name = quote::ident(&trigger.name)?;
-        off.push(format!("alter table only {} disable trigger {name}", trigger.table));
-        let how = if trigger.always { "enable always" } else { "enable" };
-        on.push(format!("alter table only {} {how} trigger {name}", trigger.table));
+        off.push(trigger.off()?);
+        on.push(trigger.on()?);
     }
     firing.off = off.join("; ");
     firing.on = on.join("; ");
+    firing.off_for_delete = off_for_delete.join("; ");
+    firing.on_for_delete = on_for_delete.join("; ");
     Ok(firing)
 }
 
@@ -122,6 +146,7 @@ mod tests {
             always: false,
             insert: true,
             update: false,
+            delete: false,
             before_row: true,
             ours: true,
         }

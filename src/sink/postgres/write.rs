@@ -2,6 +2,7 @@
 //! be there already. The figures are the server's own, counted in the transaction that writes.
 
 use arrow::record_batch::RecordBatch;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use super::session::execute;
@@ -97,19 +98,19 @@ async fn merge(
     buffer: &mut Vec<u8>,
 ) -> Result<Written> {
     let sent = rows.num_rows() as u64;
-    if batch.staged {
-        execute(connection, &format!("truncate {}", staged.table)).await?;
-    }
-    let there = copy_in(connection, &staged.copy, rows, &target.wire, buffer).await?;
-    batch.staged = true;
+    let there = stage(connection, target, staged, batch, rows, buffer).await?;
     let row = connection
         .fetch_one(AssertSqlSafe(staged.merge.as_str()))
         .await
         .map_err(|error| classify_write(&error, &target.wire))?;
-    let figure = |index| -> Result<u64> {
-        u64::try_from(get::<i64>(&row, index)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
-    };
-    let (inserted, updated, written) = (figure(0)?, figure(1)?, figure(2)?);
+    let (inserted, updated, written) = (figure(&row, 0)?, figure(&row, 1)?, figure(&row, 2)?);
+    if staged.refuses_differing && updated > 0 {
+        return Err(Error::refused(Refusal {
+            column: None,
+            reason: Reason::Duplicate,
+            detail: "a row with this key is there, and differs".to_owned(),
+        }));
+    }
     if there != sent || inserted + updated > sent {
         return Err(Error::new(
             ErrorKind::Internal,
@@ -130,6 +131,49 @@ async fn merge(
         ErrorKind::Validation,
         format!("{inserted} rows are new and {updated} differ, but the server wrote {written}"),
     ))
+}
+
+/// Puts rows into the temporary table, alone; returns how many the server took.
+async fn stage(
+    connection: &mut PgConnection,
+    target: &Target,
+    staged: &Staged,
+    batch: &mut Batch,
+    rows: &RecordBatch,
+    buffer: &mut Vec<u8>,
+) -> Result<u64> {
+    if batch.staged {
+        execute(connection, &format!("truncate {}", staged.table)).await?;
+    }
+    let there = copy_in(connection, &staged.copy, rows, &target.wire, buffer).await?;
+    batch.staged = true;
+    Ok(there)
+}
+
+/// Number of these rows whose keys are in the table.
+pub(super) async fn present(
+    connection: &mut PgConnection,
+    target: &Target,
+    batch: &mut Batch,
+    rows: &RecordBatch,
+    buffer: &mut Vec<u8>,
+) -> Result<u64> {
+    let Some(staged) = &target.staged else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "keys of a stream that finds no row by its key",
+        ));
+    };
+    stage(connection, target, staged, batch, rows, buffer).await?;
+    let row = connection
+        .fetch_one(AssertSqlSafe(staged.present.as_str()))
+        .await
+        .map_err(|error| classify_write(&error, &target.wire))?;
+    figure(&row, 0)
+}
+
+fn figure(row: &PgRow, index: usize) -> Result<u64> {
+    u64::try_from(get::<i64>(row, index)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
 }
 
 /// Silence of a trigger that returns NULL is a refusal.

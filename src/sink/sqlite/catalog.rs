@@ -103,6 +103,7 @@ fn shape(connection: &Connection, name: &TableName, definition: &str) -> rusqlit
             name: column.name,
             ty,
             flexible: false,
+            wire: None,
         });
     }
     let triggers = connection.query_row(
@@ -226,6 +227,7 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
                     columns: Vec::new(),
                     table: TableName::new(row.get::<_, String>(1)?),
                     references: Vec::new(),
+                    removable: true,
                 },
             ));
         }
@@ -240,6 +242,24 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
         }
     }
     Ok(parents.into_iter().map(|(_, foreign_key)| foreign_key).collect())
+}
+
+/// Foreign keys that refer to a table: the table that has each, and what it does when a row that
+/// is referred to is deleted.
+pub(super) fn referring(connection: &Connection, table: &str) -> rusqlite::Result<Vec<(TableName, ForeignKey, String)>> {
+    let mut found = Vec::new();
+    for name in tables(connection)? {
+        let actions: Vec<String> = connection
+            .prepare("select on_delete from pragma_foreign_key_list(?, 'main') where seq = 0 order by id")?
+            .query_map([&name.name], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let keys = foreign_keys(connection, &name.name)?.into_iter().zip(actions);
+        found.extend(
+            keys.filter(|(key, _)| key.table.name == table)
+                .map(|(key, action)| (name.clone(), key, action)),
+        );
+    }
+    Ok(found)
 }
 
 /// What `references parent` without columns means.

@@ -160,7 +160,7 @@ impl<'a> Cells<'a> {
         }
         Err(self.refuse(
             Reason::OutOfRange,
-            "a year before 0 or after 9999 has no form that SQLite's own date functions read",
+            "infinity, or a year before 0 or after 9999, has no form that SQLite's own date functions read",
         ))
     }
 

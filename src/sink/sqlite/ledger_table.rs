@@ -45,6 +45,11 @@ create table if not exists dbferry_key_claim (
     project text not null, stream text not null, digest blob not null, source_key text not null,
     primary key (project, stream, digest)
 ) strict, without rowid;
+create table if not exists dbferry_foreign_key (
+    project text not null, stream text not null, table_name text not null, columns text not null, referred_table text not null,
+    referred_columns text not null, until text not null, run text not null, suspended_at text not null,
+    primary key (project, table_name, columns, referred_table)
+) strict;
 ";
 
 /// The moment, as the database tells it.
@@ -94,6 +99,16 @@ pub(super) fn exists(connection: &Connection) -> Result<bool> {
         check(form)?;
     }
     Ok(there)
+}
+
+/// Whether the ledger can hold foreign keys: one of an earlier version that was not written to
+/// since cannot.
+pub(super) fn has_foreign_keys(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "select exists (select 1 from sqlite_schema where type = 'table' and name = 'dbferry_foreign_key')",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Takes the lease row: the epoch moves on, so that whoever held it before is fenced off.

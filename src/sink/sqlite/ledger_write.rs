@@ -43,6 +43,17 @@ pub(super) fn write_checkpoint(connection: &Connection, checkpoint: &Checkpoint)
         .map(drop)
 }
 
+/// Rows that the stream has not moved are in its table: none of its checkpoints may go on as if
+/// it had been empty.
+pub(super) fn not_empty(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "update dbferry_checkpoint set target_was_empty = 0 where project = ? and stream = ? and target_was_empty",
+            [&checkpoint.project, &checkpoint.stream],
+        )
+        .map(drop)
+}
+
 /// Adds a batch to the audit trail.
 pub(super) fn write_batch(connection: &Connection, project: &str, entry: &BatchEntry) -> rusqlite::Result<()> {
     connection
@@ -111,6 +122,33 @@ pub(super) fn resolve(connection: &Connection, project: &str, run: Uuid, ids: &[
         resolved += statement.execute(params![run, id, project])?;
     }
     Ok(resolved)
+}
+
+/// Marks the open rejects of these source rows as resolved; returns how many there were.
+pub(super) fn resolve_keys(
+    connection: &Connection,
+    (project, stream): (&str, &str),
+    run: Uuid,
+    keys: &[Key],
+) -> rusqlite::Result<u64> {
+    let open: bool = connection.query_row(
+        "select exists (select 1 from dbferry_reject where project = ? and stream = ? and resolved_at is null)",
+        [project, stream],
+        |row| row.get(0),
+    )?;
+    if !open {
+        return Ok(0);
+    }
+    // One statement over the open rejects, however many keys there are.
+    let keys = serde_json::Value::from(keys.iter().map(key_json).collect::<Vec<_>>()).to_string();
+    let resolved = connection.execute(
+        &format!(
+            "update dbferry_reject set resolved_by = ?1, resolved_at = {NOW}
+             where project = ?2 and stream = ?3 and resolved_at is null and source_key in (select value from json_each(?4))"
+        ),
+        params![run.to_string(), project, stream, keys],
+    )?;
+    Ok(resolved as u64)
 }
 
 /// Claims keys; returns those that another source row holds already.

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use super::{LeaseRequest, Session, Sink};
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::ledger::{Checkpoint, RunRecord, SUBJECT_SPLIT, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 use connection::blocking;
 use session::{Identity, SqliteSession};
@@ -25,10 +25,12 @@ mod cells;
 mod connection;
 mod declared;
 mod fault;
+mod foreign_key;
 mod lease;
 mod ledger_read;
 mod ledger_table;
 mod ledger_write;
+mod orphan;
 mod parent;
 mod session;
 mod statement;
@@ -173,7 +175,9 @@ impl Sink for SqliteSink {
     }
 
     async fn checkpoints(&self, project: &str) -> Result<Vec<Checkpoint>> {
-        self.ledger(|connection| ledger_read::checkpoints(connection, project, None))
+        let mut found = self.ledger(|connection| ledger_read::checkpoints(connection, project, None))?;
+        found.retain(|checkpoint| checkpoint.split != SUBJECT_SPLIT);
+        Ok(found)
     }
 
     async fn runs(&self, project: &str, rows_max: u32) -> Result<Vec<RunRecord>> {
@@ -188,6 +192,10 @@ impl Sink for SqliteSink {
         self.ledger(|connection| ledger_read::reject_counts(connection, project))
     }
 
+    async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
+        self.ledger(|connection| foreign_key::suspended(connection, project))
+    }
+
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {
         let (connection, now) = blocking(|| self.writer(lease.dry_run))?;
         let lock = lease::acquire(&self.name, &self.path, &now, lease).await?;
@@ -200,5 +208,17 @@ impl Sink for SqliteSink {
             dry_run: lease.dry_run,
         };
         Ok(Box::new(SqliteSession::new(connection, identity, lock)))
+    }
+
+    /// SQLite has one writer.
+    fn sessions_max(&self) -> usize {
+        1
+    }
+
+    async fn join(&self, _lease: &LeaseRequest, _epoch: i64) -> Result<Box<dyn Session>> {
+        Err(Error::new(
+            ErrorKind::Internal,
+            format!("connection `{}` has one writer, and a second one was asked for", self.name),
+        ))
     }
 }

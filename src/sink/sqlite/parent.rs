@@ -10,6 +10,7 @@ use crate::error::Refusal;
 /// A foreign key of the target.
 pub(super) struct Parent {
     names: Vec<String>,
+    table: String,
     /// Where all its columns are written: their positions, and the statement that looks for the
     /// row referred to by their values.
     pub(super) sought: Option<(Vec<usize>, String)>,
@@ -43,6 +44,7 @@ impl Parent {
         let sought: Option<Vec<usize>> = columns.iter().map(at).collect();
         Some(Self {
             names: columns.clone(),
+            table: foreign_key.table.name.clone(),
             sought: sought.map(|sought| (sought, format!("select 1 from {parent} as p where {by_value}"))),
             orphan: format!(
                 "select 1 from main.{} as c where {} and {all_given} and not exists (select 1 from {parent} as p where {by_column})",
@@ -50,6 +52,11 @@ impl Parent {
                 phrases.by_key(),
             ),
         })
+    }
+
+    /// Whether it is this foreign key.
+    pub(super) fn is(&self, foreign_key: &ForeignKey) -> bool {
+        self.names == foreign_key.columns && self.table == foreign_key.table.name
     }
 
     /// The refusal of a row that breaks it.

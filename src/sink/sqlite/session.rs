@@ -17,15 +17,18 @@ use uuid::Uuid;
 use super::connection::{blocking, quote};
 use super::lease::Lock;
 use super::writer::Writer;
-use super::{catalog, fault, ledger_read, ledger_table, ledger_write};
+use super::{catalog, fault, foreign_key, ledger_read, ledger_table, ledger_write, orphan};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::{StreamTarget, Triggers};
 use crate::data::table::TableName;
-use crate::ledger::{BatchEntry, Checkpoint, Claim};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, SUBJECT_SPLIT, Suspended};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
+
+mod aside;
+mod transaction;
 
 /// What a session is from its beginning.
 pub(super) struct Identity {
@@ -54,7 +57,9 @@ pub(super) struct SqliteSession {
 struct OpenStream {
     name: String,
     table: TableName,
+    key: Vec<String>,
     writer: Writer,
+    split: i32,
     /// The first batch forgets what earlier runs left.
     restart: bool,
 }
@@ -96,60 +101,6 @@ impl SqliteSession {
         self.connection.execute_batch(sql).map_err(|error| self.failed(&error, doing))
     }
 
-    /// Opens the batch's transaction. In a dry run the outer one must still be there: SQLite
-    /// rolls back by itself when the disk is full.
-    fn open_transaction(&self) -> Result<()> {
-        if self.identity.dry_run {
-            if self.connection.is_autocommit() {
-                return Err(Error::new(
-                    ErrorKind::Internal,
-                    "the rehearsal's transaction is gone, and nothing of it was kept",
-                ));
-            }
-            self.execute("savepoint dbferry_batch", "beginning a batch")
-        } else {
-            self.execute("begin immediate", "beginning a batch")
-        }
-    }
-
-    fn close_transaction(&self) -> Result<()> {
-        let sql = if self.identity.dry_run {
-            "release dbferry_batch"
-        } else {
-            "commit"
-        };
-        self.execute(sql, "committing a batch")
-    }
-
-    fn undo_transaction(&self) -> Result<()> {
-        if self.connection.is_autocommit() {
-            // Never begun, or rolled back by SQLite itself.
-            return Ok(());
-        }
-        let sql = if self.identity.dry_run {
-            "rollback to dbferry_batch; release dbferry_batch"
-        } else {
-            "rollback"
-        };
-        self.execute(sql, "giving up a batch")
-    }
-
-    /// Does `work` in a transaction of its own, which is given up on an error.
-    fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.open_transaction()?;
-        work()
-            .and_then(|value| self.close_transaction().map(|()| value))
-            .map_err(|error| self.give_up(error))
-    }
-
-    /// Gives up the transaction because of `error`, which stays the one that is told.
-    fn give_up(&self, error: Error) -> Error {
-        if let Err(second) = self.undo_transaction() {
-            tracing::debug!(error = %second, "rolling back failed; closing the connection will");
-        }
-        error
-    }
-
     /// The fence: the lease row still carries our epoch.
     fn check_epoch(&self) -> Result<()> {
         let epoch = ledger_table::lease_epoch(&self.connection, &self.identity.project)
@@ -167,12 +118,13 @@ impl SqliteSession {
         .hint("nothing of this batch was kept; let the other run finish, then run again"))
     }
 
-    fn checkpoint(&self, stream: &str) -> Result<Option<Checkpoint>> {
+    fn checkpoint(&self, stream: &str, split: i32) -> Result<Option<Checkpoint>> {
         let found = ledger_read::checkpoints(&self.connection, &self.identity.project, Some(stream))?;
-        Ok(found.into_iter().find(|checkpoint| checkpoint.split == 0))
+        Ok(found.into_iter().find(|checkpoint| checkpoint.split == split))
     }
 
-    fn open(&mut self, target: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
+    fn open(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
+        self.enforce(true)?;
         // Triggers are compiled into the statements that fire them: this comes first.
         let fire = target.triggers == Triggers::On;
         self.connection
@@ -187,12 +139,14 @@ impl SqliteSession {
         let writer = Writer::new(target, &shape)?;
         let checkpoint = self.transaction(|| {
             self.check_epoch()?;
-            self.checkpoint(&target.stream)
+            self.checkpoint(&target.stream, split)
         })?;
         self.stream = Some(OpenStream {
             name: target.stream.clone(),
-            table: target.table.clone(),
+            table: shape.table.name.clone(),
+            key: target.key.clone(),
             writer,
+            split,
             restart,
         });
         Ok(checkpoint.filter(|_| !restart))
@@ -210,7 +164,9 @@ impl SqliteSession {
                 ledger_write::forget(&self.connection, &self.identity.project, &stream.name)
                     .map_err(|error| self.failed(&error, "forgetting the earlier run"))?;
             }
-            let found = self.checkpoint(&stream.name)?.map_or(0, |checkpoint| checkpoint.sequence);
+            let found = self
+                .checkpoint(&stream.name, stream.split)?
+                .map_or(0, |checkpoint| checkpoint.sequence);
             if found == sequence {
                 return Ok(());
             }
@@ -250,8 +206,12 @@ impl SqliteSession {
 
 #[async_trait]
 impl Session for SqliteSession {
-    async fn open_stream(&mut self, target: &StreamTarget, restart: bool) -> Result<Option<Checkpoint>> {
-        blocking(|| self.open(target, restart))
+    async fn open_stream(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
+        blocking(|| self.open(target, split, restart))
+    }
+
+    async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()> {
+        blocking(|| self.cut(splits))
     }
 
     async fn is_empty(&mut self) -> Result<bool> {
@@ -292,11 +252,27 @@ impl Session for SqliteSession {
         ))
     }
 
+    async fn resolve_keys(&mut self, keys: &[Key]) -> Result<u64> {
+        let Identity { project, run, .. } = &self.identity;
+        let stream = (project.as_str(), self.batch()?.name.as_str());
+        blocking(|| ledger_write::resolve_keys(&self.connection, stream, *run, keys))
+            .map_err(|error| self.failed(&error, "resolving rejects"))
+    }
+
+    async fn present(&mut self, rows: &RecordBatch) -> Result<u64> {
+        let stream = self.batch()?;
+        blocking(|| stream.writer.present(&self.connection, rows))
+    }
+
     /// A commit that fails has not happened: SQLite keeps the transaction open, and it is given up.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
         self.batch()?;
         let committed = blocking(|| {
             ledger_write::write_checkpoint(&self.connection, checkpoint)
+                .and_then(|()| match checkpoint.split {
+                    SUBJECT_SPLIT => ledger_write::not_empty(&self.connection, checkpoint),
+                    _ => Ok(()),
+                })
                 .and_then(|()| ledger_write::write_batch(&self.connection, &self.identity.project, entry))
                 .map_err(|error| self.failed(&error, "writing the checkpoint"))
                 .and_then(|()| self.close_transaction())
@@ -324,6 +300,27 @@ impl Session for SqliteSession {
     async fn count(&mut self) -> Result<u64> {
         let table = &self.stream()?.table;
         blocking(|| catalog::count(&self.connection, table)).map_err(|error| self.failed(&error, "counting rows"))
+    }
+
+    async fn suspend(&mut self, keys: &[Suspended]) -> Result<()> {
+        blocking(|| self.take_away(keys))
+    }
+
+    async fn suspended(&mut self) -> Result<Vec<Suspended>> {
+        blocking(|| foreign_key::suspended(&self.connection, &self.identity.project))
+    }
+
+    async fn restore(&mut self, key: &Suspended) -> Result<bool> {
+        blocking(|| self.put_back(key))
+    }
+
+    async fn find_orphans(&mut self, key: &Suspended) -> Result<u64> {
+        let stream = self.stream()?;
+        blocking(|| orphan::find(&self.connection, &stream.table, &stream.key, key))
+    }
+
+    async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal> {
+        blocking(|| self.take_out(rows))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

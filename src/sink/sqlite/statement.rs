@@ -40,7 +40,7 @@ impl Phrases {
         let values = self.join(all(), ", ", |_, parameter| parameter.to_owned());
         let conflict = match policy {
             OnConflict::Error => String::new(),
-            OnConflict::Skip | OnConflict::Update => {
+            OnConflict::Skip | OnConflict::Update | OnConflict::ErrorUnlessEqual => {
                 let key = self.join(self.key.iter().copied(), ", ", |name, _| name.to_owned());
                 format!(" on conflict ({key}) do nothing")
             }

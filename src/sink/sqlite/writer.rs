@@ -18,9 +18,11 @@ use crate::data::column::ColumnType;
 use crate::data::counts::Written;
 use crate::data::reject::Reason;
 use crate::data::stream::{OnConflict, StreamTarget, Triggers};
-use crate::data::table::Fill;
+use crate::data::table::{Fill, ForeignKey};
 use crate::error::Refusal;
 use crate::{Error, ErrorKind, Result};
+
+mod removal;
 
 /// How the rows of one stream are written.
 pub(super) struct Writer {
@@ -35,9 +37,11 @@ pub(super) struct Writer {
     present: String,
     /// Triggers may fire, which can do anything to a row.
     triggers: bool,
-    /// SQLite may check foreign keys only when the transaction commits.
+    /// SQLite may check foreign keys only when the transaction commits, or not at all.
     deferrable: bool,
     parents: Vec<Parent>,
+    /// The condition that finds a row by its key.
+    by_key: String,
 }
 
 struct WrittenColumn {
@@ -103,10 +107,18 @@ impl Writer {
             parents: foreign_keys
                 .filter_map(|key| Parent::new(&table.name, key, &phrases, at))
                 .collect(),
+            by_key: phrases.by_key(),
             table: table.name.name.clone(),
             columns,
             key,
         })
+    }
+
+    /// Leaves some foreign keys alone; SQLite enforces none from here on, so that the others are
+    /// looked after here.
+    pub(super) fn suspend(&mut self, keys: &[&ForeignKey]) {
+        self.parents.retain(|parent| !keys.iter().any(|key| parent.is(key)));
+        self.deferrable = true;
     }
 
     /// Writes all rows, or fails at the first that is refused; the caller rolls back.
@@ -115,7 +127,7 @@ impl Writer {
         let mut insert = self.prepare(connection, &self.insert)?;
         let mut careful = match self.policy {
             OnConflict::Error => None,
-            OnConflict::Skip | OnConflict::Update => Some((
+            OnConflict::Skip | OnConflict::Update | OnConflict::ErrorUnlessEqual => Some((
                 self.prepare(connection, &self.differs)?,
                 self.prepare(connection, &self.update)?,
             )),
@@ -183,6 +195,9 @@ impl Writer {
                     Err(error) => Err(self.refused(connection, &error, cells, row)),
                 }
             }
+            Some(true) if self.policy == OnConflict::ErrorUnlessEqual => {
+                Err(refusal(Reason::Duplicate, "a row with this key is there, and differs"))
+            }
             Some(_) => Ok(Outcome::Skipped),
         }
     }
@@ -204,6 +219,17 @@ impl Writer {
                 Cells::new(&column.name, &column.ty, column.affinity, array)
             })
             .collect()
+    }
+
+    /// Number of these rows whose keys are in the table.
+    pub(super) fn present(&self, connection: &Connection, rows: &RecordBatch) -> Result<u64> {
+        let cells = self.cells(rows)?;
+        let mut present = self.prepare(connection, &self.present)?;
+        let mut found = 0;
+        for row in 0..rows.num_rows() {
+            found += u64::from(self.finds(&mut present, &cells, &self.key, row)?);
+        }
+        Ok(found)
     }
 
     /// Every row is there after its triggers have fired.

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use super::sqlite::SqliteSource;
 use super::{Batches, Source};
 use crate::Result;
-use crate::data::stream::{Origin, ReadRequest};
+use crate::data::concern::Concern;
+use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 
 mod collection;
@@ -58,6 +59,18 @@ impl Source for PocketbaseSource {
 
     async fn count(&self, origin: &Origin) -> Result<u64> {
         self.database.count(origin).await
+    }
+
+    async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {
+        self.database.concerned(origin, concern).await
+    }
+
+    async fn check_subject(&self, origin: &Origin, condition: &str) -> Result<Vec<String>> {
+        self.database.check_subject(origin, condition).await
+    }
+
+    async fn count_subject(&self, origin: &Origin, subject: &Subject) -> Result<u64> {
+        self.database.count_subject(origin, subject).await
     }
 
     async fn moment(&self) -> Result<String> {

@@ -201,6 +201,7 @@ impl Shape {
             nullable: nullable || meaning.empty == Empty::Null,
             fill,
             flexible: true,
+            wire: None,
         });
     }
 }

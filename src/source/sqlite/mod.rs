@@ -17,11 +17,13 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{BATCHES_IN_FLIGHT_MAX, Batches, Source};
-use crate::data::stream::{Origin, ReadRequest};
+use crate::data::concern::Concern;
+use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 use crate::{Error, ErrorKind, Result};
 
 mod catalog;
+mod concern;
 mod declared;
 mod decode;
 mod failure;
@@ -36,6 +38,7 @@ mod pragma;
 mod problem;
 mod read;
 mod statement;
+mod subject;
 mod value;
 
 pub(super) use meaning::{Empty, Meaning, Meanings, TableMeaning};
@@ -140,6 +143,30 @@ impl Source for SqliteSource {
                 .query_row(&statement::count(&origin), [], |row| row.get(0))
                 .map_err(failure::reading)?;
             Ok(rows.unsigned_abs())
+        })
+        .await
+    }
+
+    async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {
+        let (origin, concern) = (origin.clone(), concern.clone());
+        self.with(move |connection, meanings| concern::count(connection, meanings, &origin, &concern).map(Some))
+            .await
+    }
+
+    async fn check_subject(&self, origin: &Origin, condition: &str) -> Result<Vec<String>> {
+        let (origin, condition) = (origin.clone(), condition.to_owned());
+        self.with(move |connection, meanings| {
+            read::shape(connection, meanings, &origin)?;
+            subject::check(connection, &origin, &condition)
+        })
+        .await
+    }
+
+    async fn count_subject(&self, origin: &Origin, subject: &Subject) -> Result<u64> {
+        let (origin, subject) = (origin.clone(), subject.clone());
+        self.with(move |connection, meanings| {
+            read::shape(connection, meanings, &origin)?;
+            subject::count(connection, &origin, &subject)
         })
         .await
     }

@@ -166,9 +166,10 @@ impl Portion {
         self.rows = 0;
         Ok(SourceBatch {
             rows,
-            keys: std::mem::replace(&mut self.keys, KeyBuffer::with_capacity(self.rows_max)),
+            keys: Arc::new(std::mem::replace(&mut self.keys, KeyBuffer::with_capacity(self.rows_max))),
             rejects: std::mem::take(&mut self.rejects),
             position,
+            row_json: crate::data::render::row_json,
             bytes: std::mem::take(&mut self.bytes) as u64,
         })
     }

@@ -11,6 +11,7 @@ use super::failure::reading;
 use super::meaning::Meanings;
 use super::portion::Portion;
 use super::statement::{self, Selection};
+use super::subject;
 use crate::data::batch::SourceBatch;
 use crate::data::position::{Key, Position};
 use crate::data::stream::{Origin, ReadRequest};
@@ -44,7 +45,7 @@ impl Reading {
     pub(super) fn prepare(connection: &Connection, meanings: &Meanings, request: ReadRequest) -> Result<Self> {
         let shape = shape(connection, meanings, &request.origin)?;
         let columns = request.columns.iter().map(|column| column.name.clone());
-        let selection = Selection::new(&request.origin, &shape, columns, &request.key)?;
+        let selection = Selection::new(&request.origin, &shape, columns, &request.key)?.of_subject(request.subject.as_ref());
         let portion = Portion::new(&request, &shape)?;
         match (&request.only, &request.after) {
             (Some(_), _) if selection.key.is_empty() => {
@@ -56,6 +57,13 @@ impl Reading {
             }
             (Some(only), _) => only.iter().try_for_each(|key| selection.check(key))?,
             (None, Some(Position::Key(key))) => selection.check(key)?,
+            (None, Some(Position::Within { .. })) => {
+                return Err(Error::new(
+                    ErrorKind::Checkpoint,
+                    "the checkpoint is of a split, and this source makes none",
+                )
+                .hint("move the stream from its beginning: `dbferry run PROJECT --only STREAM --restart`"));
+            }
             (None, _) => {}
         }
         let sql = selection.scan(None)?;
@@ -73,8 +81,7 @@ impl Reading {
         let outcome = match (self.request.only.take(), self.request.after.take()) {
             (Some(only), _) => self.lookup(connection, &only, output),
             (None, Some(Position::End)) => return Ok(()),
-            (None, Some(Position::Key(after))) => self.scan(connection, Some(&after), output),
-            (None, None) => self.scan(connection, None, output),
+            (None, after) => self.scan(connection, after.as_ref().and_then(Position::after), output),
         };
         match outcome {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
@@ -84,6 +91,12 @@ impl Reading {
 
     fn scan(&mut self, connection: &Connection, after: Option<&Key>, output: &Output) -> Result<()> {
         let mut statement = connection.prepare(&self.selection.scan(after)?).map_err(reading)?;
+        if let Some(subject) = &self.request.subject {
+            subject::bind(&mut statement, &subject.key)?;
+            let mut rows = statement.raw_query();
+            self.drain(&mut rows, output)?;
+            return self.flush(output);
+        }
         // A NULL in the key is compared without its parameter: as many are bound as are named.
         let named = statement.parameter_count();
         let values = after.map_or(&[][..], |key| &key.0);

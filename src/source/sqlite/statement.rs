@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::catalog::Shape;
 use crate::data::position::{Key, KeyValue};
-use crate::data::stream::Origin;
+use crate::data::stream::{Origin, Subject};
 use crate::data::table::TableName;
 use crate::{Error, ErrorKind, Result};
 
@@ -16,6 +16,8 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(super) struct Selection {
     from: String,
+    /// Condition of a subject.
+    subject: Option<String>,
     /// Selected columns: those that were asked for, then the parts of the key not among them.
     pub(super) columns: Vec<String>,
     /// Places of the key's parts among the selected columns; empty for an atomic stream.
@@ -33,6 +35,7 @@ impl Selection {
     pub(super) fn new(origin: &Origin, shape: &Shape, columns: impl Iterator<Item = String>, key: &[String]) -> Result<Self> {
         let mut selection = Self {
             from: from(origin),
+            subject: None,
             columns: Vec::new(),
             key: Vec::new(),
             unique: false,
@@ -68,10 +71,19 @@ impl Selection {
         Ok(selection)
     }
 
-    /// All rows, or those after a key, in key order. Parameters are the key's values.
+    /// Selects the rows of a subject only.
+    pub(super) fn of_subject(mut self, subject: Option<&Subject>) -> Self {
+        self.subject = subject.map(|subject| subject.condition.clone());
+        self
+    }
+
+    /// All rows (of a subject), or those after a key, in key order. Parameters are the key's
+    /// values, or `$key` of the subject.
     pub(super) fn scan(&self, after: Option<&Key>) -> Result<String> {
         let mut sql = self.select();
-        if let Some(after) = after {
+        if let Some(condition) = &self.subject {
+            sql.push_str(&belongs(condition));
+        } else if let Some(after) = after {
             self.check(after)?;
             sql.push_str(" where ");
             sql.push_str(&self.after(after));
@@ -146,7 +158,26 @@ pub(super) fn count(origin: &Origin) -> String {
     format!("select count(*) from {}", from(origin))
 }
 
-fn known(shape: &Shape, column: &str) -> Result<()> {
+/// Counts the rows for which a subject's condition holds.
+pub(super) fn count_subject(origin: &Origin, condition: &str) -> String {
+    format!("{}{}", count(origin), belongs(condition))
+}
+
+/// Selects all columns of those rows.
+pub(super) fn subject(origin: &Origin, condition: &str) -> String {
+    format!("select * from {}{}", from(origin), belongs(condition))
+}
+
+/// On lines of its own: the condition may end in a comment.
+fn belongs(condition: &str) -> String {
+    format!(" where (\n{condition}\n)")
+}
+
+/// That the shape has a column.
+///
+/// # Errors
+/// [`ErrorKind::Mapping`] if not.
+pub(super) fn known(shape: &Shape, column: &str) -> Result<()> {
     if shape.table.column(column).is_some() || shape.row_id == Some(column) {
         return Ok(());
     }
@@ -156,7 +187,8 @@ fn known(shape: &Shape, column: &str) -> Result<()> {
     ))
 }
 
-fn from(origin: &Origin) -> String {
+/// What rows are selected from, under the name `s`.
+pub(super) fn from(origin: &Origin) -> String {
     match origin {
         Origin::Table(TableName { name, .. }) => format!("main.{} as s", quoted(name)),
         // On lines of its own: the text may end in a comment.

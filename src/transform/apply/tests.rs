@@ -225,11 +225,12 @@ fn a_key_of_another_class_is_a_reject() {
     let transform = compile(&stream, &source, &["id".to_owned()], &target).expect("a transform");
     assert!(transform.keys_distinct());
     let mut rows = batch(transform.read_columns(), vec![Arc::new(StringArray::from(vec!["1", "1"]))], 2);
-    rows.keys = KeyBuffer::with_capacity(2);
+    let mut keys = KeyBuffer::with_capacity(2);
     for key in [KeyRef::Int(1), KeyRef::Text("1")] {
-        rows.keys.push(key);
-        rows.keys.end_row();
+        keys.push(key);
+        keys.end_row();
     }
+    rows.keys = Arc::new(keys);
     let target = transform.apply(&rows).expect("a batch");
     assert_eq!(target.origin, [1]);
     assert_eq!(target.rejects.len(), 1);

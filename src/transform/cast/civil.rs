@@ -2,10 +2,67 @@
 
 use super::Problem;
 use super::kernel::put;
+use crate::data::column::{DATE_INFINITY, DATE_MINUS_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY};
 
 /// Days from 1970-01-01 to the first and last date of a target: 4714-11-24 BC, where Postgres
 /// begins, and the last day of its year 5874897.
 const DAYS: std::ops::RangeInclusive<i64> = -2_440_588..=2_145_042_905;
+
+/// The end of time that a date stands for, and how it is written; `None` for all finite ones.
+pub(in crate::transform) const fn infinite_date(days: i32) -> Option<Infinite> {
+    match days {
+        DATE_INFINITY => Some(Infinite::After),
+        DATE_MINUS_INFINITY => Some(Infinite::Before),
+        _ => None,
+    }
+}
+
+/// The same of a timestamp in microseconds.
+pub(in crate::transform) const fn infinite_timestamp(micros: i64) -> Option<Infinite> {
+    match micros {
+        TIMESTAMP_INFINITY => Some(Infinite::After),
+        TIMESTAMP_MINUS_INFINITY => Some(Infinite::Before),
+        _ => None,
+    }
+}
+
+/// An end of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transform) enum Infinite {
+    Before,
+    After,
+}
+
+impl Infinite {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        match text {
+            "infinity" => Some(Self::After),
+            "-infinity" => Some(Self::Before),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Before => "-infinity",
+            Self::After => "infinity",
+        }
+    }
+
+    pub(super) const fn date(self) -> i32 {
+        match self {
+            Self::Before => DATE_MINUS_INFINITY,
+            Self::After => DATE_INFINITY,
+        }
+    }
+
+    pub(super) const fn timestamp(self) -> i64 {
+        match self {
+            Self::Before => TIMESTAMP_MINUS_INFINITY,
+            Self::After => TIMESTAMP_INFINITY,
+        }
+    }
+}
 
 /// A date that targets have.
 pub(super) fn within_days(days: i64) -> Result<i64, Problem> {
@@ -16,9 +73,9 @@ pub(super) fn within_days(days: i64) -> Result<i64, Problem> {
     }
 }
 
-/// A timestamp that targets have. They reach further than 64 bits of microseconds since 1970.
+/// A finite timestamp that targets have. They reach further than 64 bits of microseconds since 1970.
 pub(super) fn within_micros(micros: i64) -> Result<i64, Problem> {
-    if micros >= *DAYS.start() * DAY {
+    if micros >= *DAYS.start() * DAY && micros != TIMESTAMP_INFINITY {
         Ok(micros)
     } else {
         Err(Problem::OutOfRange)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::builder::{BooleanBuilder, PrimitiveBuilder, StringBuilder};
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64Type};
 
 use super::Problem;
@@ -19,6 +20,18 @@ pub(super) type Outcome = Option<(ArrayRef, Vec<(u32, Problem)>)>;
 
 fn row(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// NULL where it was, and where a problem is.
+pub(super) fn without(nulls: Option<&NullBuffer>, rows: usize, problems: &[(u32, Problem)]) -> Option<NullBuffer> {
+    if problems.is_empty() {
+        return nulls.cloned();
+    }
+    let mut valid = vec![true; rows];
+    for (row, _) in problems {
+        valid[*row as usize] = false;
+    }
+    NullBuffer::union(nulls, Some(&NullBuffer::from(valid)))
 }
 
 /// Fixed-width values from anything.
@@ -95,7 +108,7 @@ pub(super) fn check(input: &StringArray, mut each: impl FnMut(&str) -> Result<()
             problems.push((row(index), problem));
         }
     }
-    let nulls = super::without(input.nulls(), input.len(), &problems);
+    let nulls = without(input.nulls(), input.len(), &problems);
     let array = StringArray::new(input.offsets().clone(), input.values().clone(), nulls);
     Some((Arc::new(array), problems))
 }
@@ -111,7 +124,7 @@ pub(super) fn keep<A: ArrowPrimitiveType>(
             problems.push((row(index), problem));
         }
     }
-    let nulls = super::without(input.nulls(), input.len(), &problems);
+    let nulls = without(input.nulls(), input.len(), &problems);
     let array = PrimitiveArray::<A>::new(input.values().clone(), nulls).with_data_type(input.data_type().clone());
     Some((Arc::new(array), problems))
 }

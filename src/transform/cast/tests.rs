@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod documents;
+mod infinity;
 mod intervals;
 mod literals;
 mod number_properties;
@@ -141,7 +142,7 @@ fn only_items_of_a_row_can_refuse_it() {
     let items = Int32Array::from(vec![70_000, 1, 70_001, 2, 70_002]);
     let field = Arc::new(Field::new_list_field(DataType::Int32, true));
     let offsets = arrow::buffer::OffsetBuffer::new(vec![0, 1, 2, 3, 4, 5].into());
-    let nulls = NullBuffer::from(vec![true, true, false, true, true]);
+    let nulls = arrow::buffer::NullBuffer::from(vec![true, true, false, true, true]);
     let lists: ArrayRef = Arc::new(ListArray::new(field, offsets, Arc::new(items), Some(nulls)));
     let from = Field::new("c", lists.data_type().clone(), true);
     let all = ["!out_of_range", "[1]", "null", "[2]", "!out_of_range"];

@@ -89,7 +89,29 @@ pub(in crate::transform) fn spell(input: &ArrayRef, from: &ColumnType) -> Outcom
                 Ok(())
             })
         }
-        DataType::Date32 => primitive!(Date32Type, |value, out| {
+        DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(..) => spell_time(input, from),
+        DataType::Interval(_) => primitive!(IntervalMonthDayNanoType, |value, out| {
+            interval::write_interval(value.months, value.days, value.nanoseconds, out);
+            Ok(())
+        }),
+        DataType::FixedSizeBinary(16) => kernel::write(len, input.as_fixed_size_binary().iter(), |value, out| {
+            let uuid = Uuid::from_slice(value).map_err(|_| Problem::Unreadable)?;
+            out.push_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            Ok(())
+        }),
+        _ => None,
+    }
+}
+
+/// Dates, times of day and timestamps.
+fn spell_time(input: &ArrayRef, from: &ColumnType) -> Outcome {
+    let len = input.len();
+    match input.data_type() {
+        DataType::Date32 => kernel::write(len, input.as_primitive::<Date32Type>().iter(), |value, out| {
+            if let Some(end) = civil::infinite_date(value) {
+                out.push_str(end.text());
+                return Ok(());
+            }
             civil::write_date(value.into(), out);
             civil::write_era(value.into(), out);
             Ok(())
@@ -110,19 +132,14 @@ pub(in crate::transform) fn spell(input: &ArrayRef, from: &ColumnType) -> Outcom
             let zoned = matches!(from, ColumnType::Timestamp { zoned: true, .. });
             let (values, unit) = super::time::units(input)?;
             kernel::write(len, values.iter(), |value, out| {
-                civil::write_timestamp(super::time::micros(value, unit, 6, false)?, zoned, out);
+                let micros = super::time::micros(value, unit, 6, false)?;
+                match civil::infinite_timestamp(micros) {
+                    Some(end) => out.push_str(end.text()),
+                    None => civil::write_timestamp(micros, zoned, out),
+                }
                 Ok(())
             })
         }
-        DataType::Interval(_) => primitive!(IntervalMonthDayNanoType, |value, out| {
-            interval::write_interval(value.months, value.days, value.nanoseconds, out);
-            Ok(())
-        }),
-        DataType::FixedSizeBinary(16) => kernel::write(len, input.as_fixed_size_binary().iter(), |value, out| {
-            let uuid = Uuid::from_slice(value).map_err(|_| Problem::Unreadable)?;
-            out.push_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            Ok(())
-        }),
         _ => None,
     }
 }

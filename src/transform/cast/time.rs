@@ -7,7 +7,7 @@ use arrow::datatypes::{
 };
 
 use super::Problem;
-use super::civil::{self, DAY, Excess};
+use super::civil::{self, DAY, Excess, Infinite};
 use super::interval;
 use super::kernel::{self, Outcome};
 
@@ -25,6 +25,9 @@ pub(super) fn units(input: &ArrayRef) -> Option<(Int64Array, TimeUnit)> {
 
 /// A timestamp in microseconds with `digits` fraction digits.
 pub(super) fn micros(value: i64, unit: TimeUnit, digits: u8, lossy: bool) -> Result<i64, Problem> {
+    if unit == TimeUnit::Microsecond && civil::infinite_timestamp(value).is_some() {
+        return Ok(value);
+    }
     let (value, excess) = whole_micros(value, unit)?;
     fit(value, excess, digits, lossy, EPOCH_2000).and_then(civil::within_micros)
 }
@@ -74,7 +77,9 @@ pub(super) fn to_timestamp(input: &ArrayRef, digits: u8, zoned: bool, lossy: boo
             let values = input.as_primitive::<TimestampMicrosecondType>();
             if digits >= 6 {
                 // Another zone name is another reading of the same microseconds.
-                return kernel::keep(&values.clone().with_data_type(ty.clone()), civil::within_micros);
+                return kernel::keep(&values.clone().with_data_type(ty.clone()), |value| {
+                    civil::infinite_timestamp(value).map_or_else(|| civil::within_micros(value), |_| Ok(value))
+                });
             }
             kernel::primitive::<_, TimestampMicrosecondType>(values, ty, |value| {
                 micros(value, TimeUnit::Microsecond, digits, lossy)
@@ -85,10 +90,16 @@ pub(super) fn to_timestamp(input: &ArrayRef, digits: u8, zoned: bool, lossy: boo
             kernel::primitive::<_, TimestampMicrosecondType>(&values, ty, |value| micros(value, unit, digits, lossy))
         }
         DataType::Date32 => kernel::primitive::<_, TimestampMicrosecondType>(input.as_primitive::<Date32Type>(), ty, |days| {
+            if let Some(end) = civil::infinite_date(days) {
+                return Ok(end.timestamp());
+            }
             let micros = i64::from(days).checked_mul(DAY).ok_or(Problem::OutOfRange)?;
             civil::within_micros(micros)
         }),
         DataType::Utf8 => kernel::parse::<TimestampMicrosecondType>(input.as_string::<i32>(), ty, |text| {
+            if let Some(end) = Infinite::read(text) {
+                return Ok(end.timestamp());
+            }
             let (value, excess) = civil::read_timestamp(text)?;
             fit(value, excess, digits, lossy, EPOCH_2000)
         }),
@@ -108,16 +119,22 @@ pub(super) fn to_date(input: &ArrayRef, lossy: bool) -> Outcome {
     };
     match input.data_type() {
         DataType::Date32 => kernel::keep(input.as_primitive::<Date32Type>(), |days| {
-            civil::within_days(days.into()).map(|_| days)
+            civil::infinite_date(days).map_or_else(|| civil::within_days(days.into()).map(|_| days), |_| Ok(days))
         }),
         DataType::Timestamp(..) => {
             let (values, unit) = units(input)?;
             kernel::primitive::<_, Date32Type>(&values, ty, |value| {
+                if let (TimeUnit::Microsecond, Some(end)) = (unit, civil::infinite_timestamp(value)) {
+                    return Ok(end.date());
+                }
                 let (micros, excess) = whole_micros(value, unit)?;
                 day(micros, excess)
             })
         }
         DataType::Utf8 => kernel::parse::<Date32Type>(input.as_string::<i32>(), ty, |text| {
+            if let Some(end) = Infinite::read(text) {
+                return Ok(end.date());
+            }
             civil::read_date(text).or_else(|_| {
                 let (micros, excess) = civil::read_timestamp(text)?;
                 day(micros, excess)

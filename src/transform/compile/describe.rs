@@ -16,7 +16,12 @@ pub(super) fn describe(texts: &Texts<'_>, reads: &[ReadColumn], parts: &Parts) -
         debug_assert!(written.is_ok(), "a String takes everything");
     };
     for ReadColumn { name, ty } in reads {
-        line(format_args!("read {name:?} as {ty}"));
+        let passed = if matches!(ty, ColumnType::Opaque { .. }) {
+            "binary "
+        } else {
+            ""
+        };
+        line(format_args!("read {name:?} as {passed}{ty}"));
     }
     if let Some(filter) = &texts.filter {
         line(format_args!("where {:?}", filter.spelling()));

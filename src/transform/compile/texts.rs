@@ -12,6 +12,8 @@ pub(super) struct Wanted<'a> {
     pub(super) parsed: Option<Parsed<'a>>,
     pub(super) place: &'a Place,
     pub(super) lossy: bool,
+    /// Part of the target key.
+    pub(super) key: bool,
 }
 
 impl Wanted<'_> {
@@ -50,6 +52,7 @@ pub(super) fn read<'a>(stream: &'a Stream, source: &Table, target: &'a Table, fi
         .iter()
         .filter_map(|(name, sql)| Some((name.value.as_str(), parse(sql)?)))
         .collect();
+    let key = |column: &str| stream.key.iter().any(|name| name.value == column);
     let lossy = |column: &str| stream.allow_precision_loss.iter().any(|name| name.value == column);
     let mut wanted = Vec::new();
     for (name, sql) in &stream.columns {
@@ -62,6 +65,7 @@ pub(super) fn read<'a>(stream: &'a Stream, source: &Table, target: &'a Table, fi
                 parsed: Some(parsed),
                 place: &sql.place,
                 lossy: lossy(&column.name),
+                key: key(&column.name),
             });
         }
     }
@@ -72,12 +76,8 @@ pub(super) fn read<'a>(stream: &'a Stream, source: &Table, target: &'a Table, fi
                 parsed: None,
                 place: &flag.place,
                 lossy: lossy(name),
+                key: key(name),
             });
-        }
-    }
-    for (_, sql) in &stream.subjects {
-        if let Err(found) = Parsed::read_subject(sql, source) {
-            findings.extend(found);
         }
     }
     Texts { filter, rules, wanted }
@@ -96,7 +96,8 @@ pub(super) fn uses<'a>(texts: &'a Texts<'_>) -> Uses<'a> {
         match (wanted.bare(), &wanted.parsed) {
             (Some(column), _) => uses.bare.push(Bare {
                 column,
-                to: &wanted.column.ty,
+                to: wanted.column,
+                key: wanted.key,
                 lossy: wanted.lossy,
                 place: wanted.place,
             }),

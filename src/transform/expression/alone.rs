@@ -68,7 +68,10 @@ impl Uses<'_> {
                 "give it limits: {0}::numeric(20,4), or [stream.types] {0} = \"numeric(20,4)\" or \"double precision\"",
                 name.value
             )),
-            _ => finding,
+            _ => finding.help(format!(
+                "compute with it in a `query` of the source, such as {}::text",
+                name.value
+            )),
         })
     }
 }

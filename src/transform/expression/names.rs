@@ -30,11 +30,10 @@ pub(super) struct Names {
 ///
 /// # Errors
 /// Every finding.
-pub(super) fn check(text: &Text<'_>, tree: &mut Expr, source: &Table, parameters: bool) -> Result<Names, Vec<Finding>> {
+pub(super) fn check(text: &Text<'_>, tree: &mut Expr, source: &Table) -> Result<Names, Vec<Finding>> {
     let mut checker = Checker {
         text,
         source,
-        parameters,
         depth: 0,
         names: Names {
             casts: Vec::new(),
@@ -54,7 +53,6 @@ pub(super) fn check(text: &Text<'_>, tree: &mut Expr, source: &Table, parameters
 struct Checker<'a> {
     text: &'a Text<'a>,
     source: &'a Table,
-    parameters: bool,
     depth: usize,
     names: Names,
     findings: Vec<Finding>,
@@ -167,18 +165,16 @@ impl Checker<'_> {
     }
 
     fn parameter(&mut self, span: Span) {
-        if !self.parameters {
-            self.findings.push(
-                self.text
-                    .finding(
-                        "mapping::parameter",
-                        &self.text.bytes(span),
-                        "there are no parameters in a mapping",
-                    )
-                    .label("nobody gives it a value")
-                    .help("write the value itself; `$key` stands in subjects alone"),
-            );
-        }
+        self.findings.push(
+            self.text
+                .finding(
+                    "mapping::parameter",
+                    &self.text.bytes(span),
+                    "there are no parameters in a mapping",
+                )
+                .label("nobody gives it a value")
+                .help("write the value itself; `$key` stands in subjects alone"),
+        );
     }
 
     fn function(&mut self, function: &Function) -> ControlFlow<()> {

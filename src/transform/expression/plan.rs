@@ -3,16 +3,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DFSchemaRef, Result, TableReference, plan_err};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::expr::{Cast, ScalarFunction};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion_expr::{AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource, WindowUDF};
 use datafusion_functions::core::planner::CoreFunctionPlanner;
 use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
@@ -22,7 +22,7 @@ use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast;
 
 use super::registry::{self, Known};
-use super::{arithmetic, exact};
+use super::{arithmetic, exact, finite};
 
 /// What the engine may look up while it plans one expression.
 struct Lookup<'a> {
@@ -118,16 +118,74 @@ pub(super) fn plan(tree: &ast::Expr, casts: &[Arc<ScalarUDF>], schema: &DFSchema
         .with_config_options(Arc::clone(&OPTIONS))
         .build();
     let simplifier = ExprSimplifier::new(context);
-    let expr = make_exact(simplifier.coerce(expr, schema)?, schema)?;
+    let expr = compare_as_read(simplifier.coerce(expr, schema)?)?;
+    let expr = make_exact(expr, schema)?;
     // Simplifying resolves `coalesce` and the like, folds constants, and may add casts.
     let expr = make_exact(simplifier.simplify(expr)?, schema)?;
     let (_, field) = expr.to_field(schema.as_ref())?;
     Ok(Planned { expr, field })
 }
 
-/// Replaces the engine's casts and integer arithmetic by exact ones.
+/// Timestamps are compared with texts as the microseconds that they are: nanoseconds, which the
+/// engine prefers, end in the year 2262 and have no infinity.
+fn compare_as_read(expr: Expr) -> Result<Expr> {
+    let finer = |expr: &Expr| matches!(expr, Expr::Cast(cast) if is_nanoseconds(cast.field.data_type()));
+    expr.transform_up(|expr| match expr {
+        Expr::BinaryExpr(mut binary) if compares(binary.op) && finer(&binary.left) && finer(&binary.right) => {
+            *binary.left = in_microseconds(*binary.left);
+            *binary.right = in_microseconds(*binary.right);
+            Ok(Transformed::yes(Expr::BinaryExpr(binary)))
+        }
+        Expr::Between(mut between)
+            if [&between.expr, &between.low, &between.high]
+                .into_iter()
+                .all(|part| finer(part)) =>
+        {
+            for part in [&mut between.expr, &mut between.low, &mut between.high] {
+                **part = in_microseconds(std::mem::take(&mut **part));
+            }
+            Ok(Transformed::yes(Expr::Between(between)))
+        }
+        Expr::InList(mut list) if finer(&list.expr) && list.list.iter().all(finer) => {
+            *list.expr = in_microseconds(*list.expr);
+            list.list = list.list.into_iter().map(in_microseconds).collect();
+            Ok(Transformed::yes(Expr::InList(list)))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })
+    .map(|done| done.data)
+}
+
+const fn compares(operator: Operator) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::Eq | O::NotEq | O::Lt | O::LtEq | O::Gt | O::GtEq | O::IsDistinctFrom | O::IsNotDistinctFrom
+    )
+}
+
+const fn is_nanoseconds(ty: &DataType) -> bool {
+    matches!(ty, DataType::Timestamp(TimeUnit::Nanosecond, _))
+}
+
+fn in_microseconds(expr: Expr) -> Expr {
+    match expr {
+        Expr::Cast(cast) => match cast.field.data_type() {
+            DataType::Timestamp(_, zone) => {
+                let ty = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+                Expr::Cast(Cast::new(cast.expr, ty))
+            }
+            _ => Expr::Cast(cast),
+        },
+        expr => expr,
+    }
+}
+
+/// Replaces the engine's casts and integer arithmetic by exact ones, and guards its arithmetic of
+/// times.
 fn make_exact(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| {
+        let expr = finite::guarded(expr, schema)?;
         let replaced = match &expr {
             Expr::Cast(cast) => {
                 let to = cast.field.data_type();
@@ -154,7 +212,8 @@ fn make_exact(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 let call = ScalarFunction::new_udf(Arc::new(function), arguments);
                 Transformed::yes(Expr::ScalarFunction(call))
             }
-            None => Transformed::no(expr),
+            // A guard may be new in it.
+            None => Transformed::yes(expr),
         })
     })
     .map(|done| done.data)

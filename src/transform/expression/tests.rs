@@ -140,3 +140,57 @@ fn what_is_beyond_all_measure_is_refused_at_once() {
     }
     compiled(&vec!["small"; 50].join(" + "));
 }
+
+#[test]
+fn infinity_is_compared_and_chosen_but_never_computed_with() {
+    let evaluated = |sql: &str, micros: i64, days: i32| {
+        let mut columns = rows().columns().to_vec();
+        columns[7] = Arc::new(TimestampMicrosecondArray::from(vec![0, micros, 0]).with_timezone("UTC"));
+        columns[8] = Arc::new(Date32Array::from(vec![0, days, 0]));
+        let rows = RecordBatch::try_new(rows().schema(), columns).expect("columns of these types");
+        compiled(sql).evaluate(&rows)
+    };
+    let ends = [(i64::MAX, i32::MAX), (i64::MIN, i32::MIN)];
+    let far = [
+        (9_000_000_000_000_000_000, 2_145_042_905),
+        (-9_000_000_000_000_000_000, -2_145_042_905),
+    ];
+    for sql in [
+        "extract(year from created)",
+        "extract(epoch from born)",
+        "date_part('month', born)",
+        "date_trunc('month', created)",
+        "date_trunc('month', born)",
+        "created + interval '1 day'",
+        "created - interval '1 month'",
+        "born + interval '1 day'",
+        "born - interval '1 month'",
+        "created - created",
+        "born - date '2024-01-01'",
+        "to_char(created, '%Y')",
+        "to_unixtime(created)",
+        "to_timestamp(created)",
+    ] {
+        for (micros, days) in ends.into_iter().chain(far) {
+            let failure = evaluated(sql, micros, days).expect_err(sql);
+            assert!(!failure.detail.contains(char::is_numeric), "{sql}: {failure:?}");
+        }
+    }
+    for (sql, expected) in [
+        ("created > '2024-01-01'", ["true", "false"]),
+        ("created = 'infinity'", ["true", "false"]),
+        ("created between '2024-01-01' and '9999-12-31'", ["false", "false"]),
+        ("created in ('-infinity', '9999-12-31')", ["false", "true"]),
+        ("born < date '2024-01-01'", ["false", "true"]),
+        ("created::text", ["infinity", "-infinity"]),
+        ("coalesce(born, date '2024-01-01')::text", ["infinity", "-infinity"]),
+        (
+            "case when verified is null then null else created::date end::text",
+            ["infinity", "-infinity"],
+        ),
+    ] {
+        for ((micros, days), expected) in ends.into_iter().zip(expected) {
+            assert_eq!(shown(&evaluated(sql, micros, days).expect(sql))[1], expected, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+create table post_likes (
+    post_id varchar(36) not null,
+    user_id varchar(36) not null,
+    created_at timestamp(0) not null default current_timestamp,
+    primary key (post_id, user_id)
+);
+
+create index "IX_PostLikes_UserId" on post_likes (user_id);

@@ -1,0 +1,2 @@
+drop table posts;
+drop type "PostType";

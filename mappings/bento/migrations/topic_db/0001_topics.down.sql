@@ -1,0 +1,2 @@
+drop table topics;
+drop type "TopicStatus";

@@ -1,0 +1,3 @@
+drop table users;
+drop type "UserStatus";
+drop type "UserRole";

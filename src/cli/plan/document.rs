@@ -1,0 +1,224 @@
+//! The plan as a document for programs, see docs/output.md.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cli::failure::{ErrorDocument, FindingDocument};
+use crate::cli::intent::Invocation;
+use crate::data::counts::Counts;
+use crate::data::stream::OnConflict;
+use crate::mapping::coverage::{Coverage, Ignored, SourceCoverage};
+use crate::mapping::difference::{Difference, DifferenceKind};
+use crate::pipeline::coverage::Subject;
+use crate::pipeline::plan::{Plan, PlannedColumn, PlannedStream};
+
+/// A plan for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct PlanDocument<'a> {
+    project: &'a str,
+    environment: &'a str,
+    status: &'static str,
+    streams: Vec<StreamDocument<'a>>,
+    disabled: &'a [String],
+    coverage: Option<CoverageDocument<'a>>,
+    subjects: Vec<SubjectDocument<'a>>,
+    limits: LimitsDocument,
+    findings: Vec<FindingDocument>,
+    error: Option<ErrorDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamDocument<'a> {
+    name: &'a str,
+    source: &'a str,
+    target: &'a str,
+    on_conflict: OnConflict,
+    key: &'a [String],
+    source_key: &'a [String],
+    resumable: bool,
+    rows_estimate: Option<u64>,
+    after: &'a [String],
+    columns: Vec<ColumnDocument<'a>>,
+    differences: Vec<DifferenceDocument<'a>>,
+    checkpoint: Option<CheckpointDocument>,
+    notes: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ColumnDocument<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    ty: &'a str,
+    expression: &'a str,
+    expression_type: &'a str,
+}
+
+/// A checkpoint without its position: that holds values of the source.
+#[derive(Debug, Serialize)]
+struct CheckpointDocument {
+    batches: i64,
+    complete: bool,
+    counts: Counts,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitsDocument {
+    batch_rows_max: u64,
+    batch_bytes_max: u64,
+    batch_milliseconds_max: u64,
+    max_rejects: u64,
+}
+
+impl<'a> PlanDocument<'a> {
+    pub(super) fn of(plan: &'a Plan, invocation: &Invocation) -> Self {
+        Self {
+            project: &plan.project,
+            environment: &plan.environment,
+            status: "ready",
+            streams: plan.streams.iter().map(StreamDocument::of).collect(),
+            disabled: &plan.disabled,
+            coverage: plan.coverage.as_ref().map(CoverageDocument::of),
+            subjects: plan.subjects.iter().map(SubjectDocument::of).collect(),
+            limits: LimitsDocument {
+                batch_rows_max: plan.limits.batch_rows_max,
+                batch_bytes_max: plan.limits.batch_bytes_max,
+                batch_milliseconds_max: plan.limits.batch_milliseconds_max,
+                max_rejects: plan.limits.max_rejects,
+            },
+            findings: FindingDocument::all(&plan.findings, Some(invocation)),
+            error: None,
+        }
+    }
+}
+
+impl<'a> StreamDocument<'a> {
+    fn of(stream: &'a PlannedStream) -> Self {
+        Self {
+            name: &stream.name,
+            source: &stream.source,
+            target: &stream.target,
+            on_conflict: stream.on_conflict,
+            key: &stream.key,
+            source_key: &stream.source_key,
+            resumable: stream.resumable,
+            rows_estimate: stream.rows_estimate,
+            after: &stream.after,
+            columns: stream.columns.iter().map(ColumnDocument::of).collect(),
+            differences: stream.differences.iter().map(DifferenceDocument::of).collect(),
+            checkpoint: stream.checkpoint.as_ref().map(|checkpoint| CheckpointDocument {
+                batches: checkpoint.sequence,
+                complete: checkpoint.complete,
+                counts: checkpoint.counts,
+            }),
+            notes: &stream.notes,
+        }
+    }
+}
+
+impl<'a> ColumnDocument<'a> {
+    fn of(column: &'a PlannedColumn) -> Self {
+        Self {
+            name: &column.target,
+            ty: &column.target_type,
+            expression: &column.expression,
+            expression_type: &column.source_type,
+        }
+    }
+}
+
+/// A difference; rows are null where they were not, or cannot be, counted.
+#[derive(Debug, Serialize)]
+struct DifferenceDocument<'a> {
+    column: &'a str,
+    source_column: &'a str,
+    kind: DifferenceKind,
+    source_type: &'a str,
+    target_type: &'a str,
+    description: &'a str,
+    effect: &'a str,
+    allowed: bool,
+    rows: Option<u64>,
+}
+
+impl<'a> DifferenceDocument<'a> {
+    fn of(difference: &'a Difference) -> Self {
+        Self {
+            column: &difference.column,
+            source_column: &difference.source_column,
+            kind: difference.kind,
+            source_type: &difference.source_type,
+            target_type: &difference.target_type,
+            description: &difference.what,
+            effect: &difference.effect,
+            allowed: difference.allowed,
+            rows: difference.rows,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SubjectDocument<'a> {
+    name: &'a str,
+    streams_without: &'a [String],
+}
+
+impl<'a> SubjectDocument<'a> {
+    fn of(subject: &'a Subject) -> Self {
+        Self {
+            name: &subject.name,
+            streams_without: &subject.streams_without,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CoverageDocument<'a> {
+    sources: Vec<SourceDocument<'a>>,
+    columns_not_moved: BTreeMap<&'a str, &'a [String]>,
+    columns_ignored: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceDocument<'a> {
+    connection: &'a str,
+    read: &'a [String],
+    ignored: BTreeMap<&'a str, &'a str>,
+    in_queries: &'a [String],
+    disabled: &'a [String],
+    not_moved: &'a [String],
+}
+
+impl<'a> CoverageDocument<'a> {
+    fn of(coverage: &'a Coverage) -> Self {
+        let lost = coverage.columns.iter();
+        let mut ignored: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+        for column in &coverage.ignored_columns {
+            let columns = ignored.entry(&column.table).or_default();
+            columns.insert(&column.column, &column.reason);
+        }
+        Self {
+            sources: coverage.sources.iter().map(SourceDocument::of).collect(),
+            columns_not_moved: lost.map(|lost| (lost.table.as_str(), lost.columns.as_slice())).collect(),
+            columns_ignored: ignored,
+        }
+    }
+}
+
+impl<'a> SourceDocument<'a> {
+    fn of(source: &'a SourceCoverage) -> Self {
+        Self {
+            connection: &source.connection,
+            read: &source.read,
+            ignored: reasons(&source.ignored),
+            in_queries: &source.in_queries,
+            disabled: &source.disabled,
+            not_moved: &source.not_moved,
+        }
+    }
+}
+
+fn reasons(ignored: &[Ignored]) -> BTreeMap<&str, &str> {
+    let pairs = ignored.iter().map(|ignored| (ignored.name.as_str(), ignored.reason.as_str()));
+    pairs.collect()
+}

@@ -1,0 +1,199 @@
+use super::*;
+use crate::ErrorKind;
+use crate::cli::intent::{Action, Intent};
+use crate::pipeline::report::ReasonCount;
+
+/// A run of two streams, one of which was complete before.
+pub(in crate::cli) fn report() -> RunReport {
+    let stream = |name: &str, read, inserted, status| StreamReport {
+        name: name.to_owned(),
+        source: format!("app.{name}"),
+        target: format!("game.{name}"),
+        status,
+        read,
+        filtered: 0,
+        inserted,
+        updated: 0,
+        skipped: 0,
+        rejected: read - inserted,
+        batches: u64::from(read > 0),
+        seconds: if read > 0 { 1.25 } else { 0.0 },
+        source_rows: Some(read),
+        target_rows: Some(inserted),
+        rejects_open: read - inserted,
+        waits_for: None,
+        reasons: Vec::new(),
+    };
+    let mut players = stream("players", 12_345, 12_343, StreamStatus::Complete);
+    players.reasons.push(ReasonCount {
+        reason: "too_long".to_owned(),
+        column: Some("username".to_owned()),
+        detail: "longer than varchar(50)".to_owned(),
+        rows: 2,
+    });
+    players.rejects_open = 5;
+    RunReport {
+        run: "00000000-0000-4000-8000-000000000001".to_owned(),
+        project: "game".to_owned(),
+        environment: "embedded".to_owned(),
+        dry_run: false,
+        status: RunStatus::Rejects,
+        streams: vec![players, stream("games", 0, 0, StreamStatus::AlreadyComplete)],
+        warnings: Vec::new(),
+        error: None,
+        hint: None,
+        error_kind: None,
+    }
+}
+
+fn intent(line: &str) -> RunIntent {
+    match Intent::parse(line.split_whitespace().map(Into::into)).map(|intent| intent.action) {
+        Ok(Action::Run(run)) => run,
+        _ => panic!("not a run: {line}"),
+    }
+}
+
+#[test]
+fn a_run_as_a_table() {
+    let mut report = report();
+    let real = text(&report, false) + &rejects(&report);
+    report.dry_run = true;
+    let rehearsed = outcome(&report, "");
+    report.dry_run = false;
+    report.status = RunStatus::Interrupted;
+    insta::assert_snapshot!(format!("{real}\n\n{rehearsed}\n{}", outcome(&report, "")), @r#"
+    stream     read  inserted  updated  skipped  filtered  rejected  batches    time  status
+    ──────────────────────────────────────────────────────────────────────────────────────────────────
+    players  12,345    12,343        0        0         0         2        1  1.25 s  complete
+    games         0         0        0        0         0         0        0  0.00 s  complete before
+    total    12,345    12,343        0        0         0         2        1  1.25 s
+
+    complete, with rejects
+    rejects:
+      players: 2 × too_long (username): longer than varchar(50)
+      players: 3 rows rejected before, still open
+
+    complete, with rejects; this was a dry run: all of it was rolled back, nothing was written
+    interrupted; what the table shows is committed
+    "#);
+}
+
+#[test]
+fn one_user_as_a_table() {
+    let mut report = report();
+    let user = SubjectKey {
+        name: "user".to_owned(),
+        key: "Zoë\u{1b}[31m 7".to_owned(),
+    };
+    let moved = subject_text(&report, &user, false);
+    report.status = RunStatus::Done;
+    report.streams[0].inserted = 0;
+    report.streams[0].filtered = 12_343;
+    let unchanged = subject_text(&report, &user, false);
+    report.dry_run = true;
+    let rehearsed = subject_text(&report, &user, false);
+    let last = rehearsed.lines().last().unwrap_or_default();
+    insta::assert_snapshot!(format!("{moved}\n{unchanged}\n{last}"), @r"
+    stream     read  inserted  updated  skipped  rejected  from → to
+    ──────────────────────────────────────────────────────────────────────────────────
+    players  12,345    12,343        0        0         2  app.players → game.players
+    games         0         0        0        0         0  app.games → game.games
+    total    12,345    12,343        0        0         2
+
+    user Zoë\u{1b}[31m 7: complete, with rejects
+
+    stream     read  inserted  updated  skipped  filtered  rejected  from → to
+    ────────────────────────────────────────────────────────────────────────────────────────────
+    players  12,345         0        0        0    12,343         2  app.players → game.players
+    games         0         0        0        0         0         0  app.games → game.games
+    total    12,345         0        0        0    12,343         2
+
+    user Zoë\u{1b}[31m 7: done, nothing had to change
+
+    user Zoë\u{1b}[31m 7: done, nothing would change; this was a dry run: all of it was rolled back, nothing was written
+    ");
+}
+
+#[test]
+fn a_run_as_a_document() {
+    let mut report = report();
+    report.streams.truncate(1);
+    report.status = RunStatus::Failed;
+    report.error = Some("`game`: no space is left".to_owned());
+    report.hint = Some("free some space".to_owned());
+    report.error_kind = Some(ErrorKind::Full);
+    insta::assert_json_snapshot!(RunDocument::of(&report, &intent("dbferry run mappings/game --env embedded")), @r#"
+    {
+      "run": "00000000-0000-4000-8000-000000000001",
+      "project": "game",
+      "environment": "embedded",
+      "dry_run": false,
+      "for": null,
+      "status": "failed",
+      "streams": [
+        {
+          "name": "players",
+          "source": "app.players",
+          "target": "game.players",
+          "status": "complete",
+          "read": 12345,
+          "filtered": 0,
+          "inserted": 12343,
+          "updated": 0,
+          "skipped": 0,
+          "rejected": 2,
+          "batches": 1,
+          "seconds": 1.25,
+          "source_rows": 12345,
+          "target_rows": 12343,
+          "rejects_open": 5,
+          "waits_for": null,
+          "reasons": [
+            {
+              "reason": "too_long",
+              "column": "username",
+              "detail": "longer than varchar(50)",
+              "rows": 2
+            }
+          ]
+        }
+      ],
+      "warnings": [],
+      "error": {
+        "kind": "full",
+        "message": "`game`: no space is left",
+        "hint": "free some space",
+        "exit_code": 3,
+        "findings": []
+      }
+    }
+    "#);
+}
+
+#[test]
+fn a_run_that_could_not_begin_as_a_document() {
+    let intent = intent("dbferry run mappings/game --env embedded --dry-run --for user=42");
+    let error = Error::new(ErrorKind::Unreachable, "`game` cannot be reached");
+    insta::assert_json_snapshot!(RunDocument::not_begun(&error, Some("game"), &intent), @r#"
+    {
+      "run": null,
+      "project": "game",
+      "environment": "embedded",
+      "dry_run": true,
+      "for": {
+        "subject": "user",
+        "key": "42"
+      },
+      "status": "failed",
+      "streams": [],
+      "warnings": [],
+      "error": {
+        "kind": "unreachable",
+        "message": "`game` cannot be reached",
+        "hint": "check address and port, and that the server runs",
+        "exit_code": 3,
+        "findings": []
+      }
+    }
+    "#);
+}

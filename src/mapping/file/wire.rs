@@ -1,0 +1,180 @@
+//! Wire forms of `project.toml` and stream files. What they say of every key is what the JSON
+//! Schemas say.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::data::document::Marked;
+use crate::data::stream::{OnConflict, Triggers};
+
+/// A project of dbferry, `mappings/<project>/project.toml`: what its streams read and write.
+/// The streams themselves are in the other TOML files of the folder.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dbferry project")]
+pub(super) struct ProjectFile {
+    /// Name of the project: `name = "game"`. It is kept with every checkpoint in the target, so
+    /// that another name begins everything anew.
+    #[schemars(required, example = &"game")]
+    pub(super) name: Option<Marked<String>>,
+    /// Connections that streams read from, as named in the configuration:
+    /// `sources = ["pocketbase"]`.
+    #[schemars(required, example = ["pocketbase"])]
+    pub(super) sources: Option<Marked<Vec<Marked<String>>>>,
+    /// Connections that streams write to: `sinks = ["game"]`.
+    #[schemars(required, example = ["game"])]
+    pub(super) sinks: Option<Marked<Vec<Marked<String>>>>,
+    /// How many rows may be refused before a run stops; it stops at one more. Goes before the
+    /// limit of the configuration, and behind `--max-rejects`: `max_rejects = 100`.
+    #[schemars(example = 100)]
+    pub(super) max_rejects: Option<u64>,
+    /// Names of the subjects, such as users, whose rows can be asked for alone:
+    /// `subjects = ["user"]`. Every stream says with its own `subject` how its rows belong to
+    /// one, and the plan names those that do not.
+    #[serde(default)]
+    #[schemars(example = ["user"])]
+    pub(super) subjects: Vec<Marked<String>>,
+    /// Tables and columns of the sources that no stream is meant to move, with reasons.
+    #[serde(default)]
+    pub(super) ignore: IgnoreEntry,
+}
+
+/// Tables and columns of the sources that no stream is meant to move, with reasons: the plan does
+/// not warn of them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with the headers [ignore.tables] and [ignore.columns]"
+)]
+pub(super) struct IgnoreEntry {
+    /// Table = reason, the name in quotes: `[ignore.tables]`,
+    /// `"app.audit_log" = "stays with the old application"`.
+    #[serde(default)]
+    #[schemars(example = one_pair("app.audit_log", "stays with the old application"))]
+    pub(super) tables: BTreeMap<Marked<String>, Marked<String>>,
+    /// Column = reason, the name in quotes: `[ignore.columns]`,
+    /// `"app.users.legacy_id" = "nothing refers to it any more"`.
+    #[serde(default)]
+    #[schemars(example = one_pair("app.users.legacy_id", "nothing refers to it any more"))]
+    pub(super) columns: BTreeMap<Marked<String>, Marked<String>>,
+}
+
+/// Streams of a dbferry project, `mappings/<project>/<any name>.toml`: one file per stream, or a
+/// few together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dbferry mapping")]
+pub(super) struct StreamsFile {
+    /// One named flow from a table or query to a target table: `[[stream]]`.
+    #[serde(default)]
+    pub(super) stream: Vec<Marked<StreamEntry>>,
+}
+
+/// One named flow from a table or query to a target table.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table with the header [[stream]]")]
+#[schemars(transform = from_or_query)]
+pub(super) struct StreamEntry {
+    /// Name, unique within the project: `name = "players"`. It is kept with the checkpoint, so
+    /// that another name begins the stream anew.
+    #[schemars(required, example = &"players")]
+    pub(super) name: Option<Marked<String>>,
+    /// Table, view or collection that is read, `connection.table` or `connection.schema.table`:
+    /// `from = "pocketbase.users"`. A part with a dot or a space in it is quoted:
+    /// `from = 'old."user table"'`.
+    #[schemars(example = &"pocketbase.users")]
+    pub(super) from: Option<Marked<String>>,
+    /// Instead of `from`: a query that the source runs, `[stream.query]`.
+    pub(super) query: Option<Marked<QueryEntry>>,
+    /// Table that is written, `connection.table` or `connection.schema.table`:
+    /// `to = "game.players"`.
+    #[schemars(required, example = &"game.players")]
+    pub(super) to: Option<Marked<String>>,
+    /// Columns of the target that tell its rows apart: `key = ["id"]`.
+    #[schemars(required, example = ["id"])]
+    pub(super) key: Option<Marked<Vec<Marked<String>>>>,
+    /// Columns of the source by which its rows are read in order, so that a stopped run goes on
+    /// where it was: `source_key = ["id"]`. A table's own primary key is found without it; a
+    /// query without it is moved as a whole, from its beginning.
+    #[schemars(example = ["id"])]
+    pub(super) source_key: Option<Marked<Vec<Marked<String>>>>,
+    /// What happens to a row whose key the target already has: `on_conflict = "update"`. The
+    /// default is "error".
+    #[serde(default)]
+    pub(super) on_conflict: OnConflict,
+    /// Whether the target's own row triggers fire: `triggers = "on"`. The default is "off".
+    #[serde(default)]
+    pub(super) triggers: Triggers,
+    /// Streams that must be complete before this one, beside those that foreign keys of the
+    /// target demand: `after = ["players"]`.
+    #[serde(default)]
+    #[schemars(example = ["players"])]
+    pub(super) after: Vec<Marked<String>>,
+    /// SQL condition over source columns; rows for which it is not true are left out and counted
+    /// as filtered: `where = "verified and level > 0"`.
+    #[schemars(example = &"verified and level > 0")]
+    pub(super) r#where: Option<Marked<String>>,
+    /// Target columns that `columns` does not mention take the source column of the same name,
+    /// where there is one: `same_name_columns = true`. The default is false.
+    #[schemars(example = true)]
+    pub(super) same_name_columns: Option<Marked<bool>>,
+    /// Target columns whose values may lose fraction digits, which are then rounded; elsewhere a
+    /// row that would lose some is a reject: `allow_precision_loss = ["created_at"]`.
+    #[serde(default)]
+    #[schemars(example = ["created_at"])]
+    pub(super) allow_precision_loss: Vec<Marked<String>>,
+    /// Named SQL conditions over source columns; a row that breaks one is a reject that names it
+    /// (NULL breaks none): `rules = { positive_score = "score >= 0" }`.
+    #[serde(default)]
+    #[schemars(example = one_pair("positive_score", "score >= 0"))]
+    pub(super) rules: BTreeMap<Marked<String>, Marked<String>>,
+    /// How the rows of one subject are found, as a condition over source columns in which `$key`
+    /// stands for the key that the user gives: `subject = { user = "id = $key" }`.
+    #[serde(default)]
+    #[schemars(example = one_pair("user", "id = $key"))]
+    pub(super) subject: BTreeMap<Marked<String>, Marked<String>>,
+    /// Source columns that this stream leaves out on purpose, each with the reason:
+    /// `ignore = { bio = "belongs to the profile" }`.
+    #[serde(default)]
+    #[schemars(example = one_pair("bio", "belongs to the profile"))]
+    pub(super) ignore: BTreeMap<Marked<String>, Marked<String>>,
+    /// Types that source columns are read as, where the source's own is not meant:
+    /// `types = { total_score = "bigint" }`. A type is written as in PostgreSQL: `boolean`,
+    /// `smallint`, `integer`, `bigint`, `real`, `double precision`, `numeric(7,2)`, `text`,
+    /// `varchar(50)`, `bytea`, `date`, `time`, `timestamp(3)`, `timestamptz`, `interval`, `uuid`,
+    /// `json`, `jsonb`, and `[]` behind any of them.
+    #[serde(default)]
+    #[schemars(example = one_pair("total_score", "bigint"))]
+    pub(super) types: BTreeMap<Marked<String>, Marked<String>>,
+    /// Target column = SQL expression over source columns: `columns = { email = "lower(email)" }`.
+    /// The expression must give the same value for the same row, always.
+    #[serde(default)]
+    #[schemars(example = one_pair("email", "lower(email)"))]
+    pub(super) columns: BTreeMap<Marked<String>, Marked<String>>,
+}
+
+/// A query that the source runs in its own SQL.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table with the header [stream.query]")]
+pub(super) struct QueryEntry {
+    /// Connection that runs it: `connection = "pocketbase"`.
+    #[schemars(required, example = &"pocketbase")]
+    pub(super) connection: Option<Marked<String>>,
+    /// One read-only statement; joins and aggregations belong here:
+    /// `sql = "select user_id, sum(score) as score from leaderboard group by user_id"`.
+    #[schemars(required, example = &"select user_id, sum(score) as score from leaderboard group by user_id")]
+    pub(super) sql: Option<Marked<String>>,
+}
+
+fn one_pair(key: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(key.to_owned(), value.to_owned())])
+}
+
+fn from_or_query(schema: &mut schemars::Schema) {
+    schema.insert(
+        "oneOf".to_owned(),
+        serde_json::json!([{ "required": ["from"] }, { "required": ["query"] }]),
+    );
+}

@@ -1,0 +1,134 @@
+//! Where a stream's splits begin: as an earlier run left them, or cut anew.
+
+use super::pool::Pool;
+use super::resume;
+use super::work::Run;
+use crate::data::position::{Key, Position};
+use crate::error::Retry;
+use crate::ledger::{BARE, Checkpoint, SUBJECT_SPLIT};
+use crate::{Error, Result};
+
+/// How far a stream is when its unit begins.
+pub(super) struct Start {
+    /// Splits to move, and the position that each is at as far as is known.
+    pub(super) lanes: Vec<(i32, Option<Position>)>,
+    /// It is cut into splits.
+    pub(super) is_cut: bool,
+    /// All checkpoints there are.
+    pub(super) found: Vec<Checkpoint>,
+}
+
+impl Start {
+    fn whole() -> Self {
+        Self {
+            lanes: vec![(0, None)],
+            is_cut: false,
+            found: Vec::new(),
+        }
+    }
+
+    /// A subject's rows are read from the beginning whenever they are asked for.
+    fn of_subject() -> Self {
+        Self {
+            lanes: vec![(SUBJECT_SPLIT, None)],
+            ..Self::whole()
+        }
+    }
+
+    fn of(found: Vec<Checkpoint>) -> Self {
+        let is_cut = found.len() > 1 || found.iter().any(|one| matches!(one.position, Some(Position::Within { .. })));
+        let incomplete = found.iter().filter(|one| !one.complete);
+        let mut lanes: Vec<_> = incomplete.map(|one| (one.split, one.position.clone())).collect();
+        if lanes.is_empty() {
+            // It was complete before: one look at it is enough.
+            lanes.extend(found.first().map(|one| (one.split, one.position.clone())));
+        }
+        Self { lanes, is_cut, found }
+    }
+}
+
+/// Keys at which the streams of a unit are cut, asked for once.
+#[derive(Default)]
+pub(super) struct Bounds(Option<Vec<Key>>);
+
+/// Finds out where a stream begins, and cuts it where it is large and has not begun.
+pub(super) async fn start(run: &Run, index: usize, bounds: &mut Bounds, anew: bool) -> Result<Start> {
+    let stream = &run.plan.streams[index];
+    if stream.subject.is_some() {
+        return Ok(Start::of_subject());
+    }
+    let pool = run.pool(index);
+    let mut found = pool.checkpoints(anew).await?;
+    found.retain(|checkpoint| checkpoint.stream == stream.name);
+    if run.options.restart {
+        found.retain(|checkpoint| checkpoint.run == run.id);
+    }
+    found.sort_by_key(|checkpoint| checkpoint.split);
+    if !found.is_empty() {
+        if !run.options.retry_rejects {
+            found
+                .iter()
+                .try_for_each(|checkpoint| resume::check_fingerprint(stream, checkpoint))?;
+        }
+        return Ok(Start::of(found));
+    }
+    if !may_be_cut(run, index, pool) {
+        return Ok(Start::whole());
+    }
+    let keys = if let Some(keys) = &bounds.0 {
+        keys
+    } else {
+        let parts = run.plan.limits.splits_max;
+        let source = run.source(index);
+        bounds
+            .0
+            .insert(source.splits(&stream.origin, &stream.source_key, parts).await?)
+    };
+    if keys.is_empty() {
+        return Ok(Start::whole());
+    }
+    cut(run, index, pool, keys).await.map(Start::of)
+}
+
+fn may_be_cut(run: &Run, index: usize, pool: &Pool) -> bool {
+    let (stream, limits) = (&run.plan.streams[index], &run.plan.limits);
+    let large = stream.rows_estimate.is_some_and(|rows| rows >= limits.split_rows_min);
+    let by_several = limits.splits_max > 1 && pool.sessions_max() > 1;
+    large && by_several && stream.resumable && !run.options.retry_rejects && !run.options.dry_run && !BARE
+}
+
+/// One split up to each key, and one for what comes after the last.
+async fn cut(run: &Run, index: usize, pool: &Pool, keys: &[Key]) -> Result<Vec<Checkpoint>> {
+    let stream = &run.plan.streams[index];
+    let _permit = pool.permits(1, &run.stop).await?;
+    let mut lent = pool.borrow_or_wait(&run.stop).await?;
+    let cut = async {
+        lent.session.open_stream(&stream.write, 0, run.options.restart).await?;
+        let target_was_empty = lent.session.is_empty().await?;
+        let whole = resume::fresh(
+            stream,
+            &run.plan.project,
+            (run.id, lent.session.epoch()),
+            &run.moment(index),
+            target_was_empty,
+        );
+        let bounds = std::iter::once(None).chain(keys.iter().cloned().map(Some));
+        let ends = keys.iter().cloned().map(Some).chain([None]);
+        let splits: Vec<_> = (0..)
+            .zip(bounds.zip(ends))
+            .map(|(split, (after, until))| Checkpoint {
+                split,
+                position: Some(Position::Within { after, until }),
+                ..whole.clone()
+            })
+            .collect();
+        lent.session.cut_stream(&splits).await?;
+        Ok::<_, Error>(splits)
+    };
+    let splits = cut.await;
+    match &splits {
+        Err(error) if error.kind().policy().retry == Retry::Backoff => pool.lost(lent).await,
+        _ => pool.give_back(lent).await,
+    }
+    splits
+}

@@ -1,0 +1,96 @@
+//! How a run ends: what its streams came to, what the targets record of it, and its report.
+
+use std::collections::BTreeMap;
+
+use super::foreign_keys;
+use super::lane::Ended;
+use super::report::{RunReport, RunStatus, StreamReport, StreamStatus};
+use super::tally::Reasons;
+use super::work::Run;
+use crate::data::counts::Counts;
+use crate::ledger::Checkpoint;
+use crate::{Error, ErrorKind, Result};
+
+/// Puts what a stream came to into its report.
+pub(super) fn take_in(run: &Run, ended: Ended, report: &mut StreamReport) -> Result<()> {
+    let mut counts = Counts::default();
+    let mut reasons = Reasons::default();
+    let mut splits: BTreeMap<i32, Checkpoint> = ended.found.into_iter().map(|found| (found.split, found)).collect();
+    let mut resolved = 0;
+    for progress in ended.progress {
+        counts += progress.tally.counts;
+        report.batches += progress.tally.batches;
+        reasons.merge(progress.tally.reasons);
+        resolved += progress.resolved;
+        report.target_rows = report.target_rows.or(progress.target_rows);
+        progress.warnings.into_iter().for_each(|warning| run.note(warning));
+        splits.extend(progress.checkpoint.map(|checkpoint| (checkpoint.split, checkpoint)));
+    }
+    report.seconds = ended.seconds;
+    report.set_counts(counts);
+    report.reasons = reasons.report();
+    report.rejects_open = (report.rejects_open + counts.rejected).saturating_sub(resolved);
+    if let Some(whole) = Checkpoint::whole(splits.values()) {
+        report.status = match (whole.complete, report.batches) {
+            (true, 0) => StreamStatus::AlreadyComplete,
+            (true, _) => StreamStatus::Complete,
+            (false, _) => StreamStatus::Partial,
+        };
+    }
+    report.waits_for = ended.waits_for;
+    ended.outcome
+}
+
+/// Records how the run ended, where it ran.
+pub(super) async fn finish(run: &Run, outcome: Result<()>, report: &mut RunReport) -> Result<()> {
+    if outcome.is_err() {
+        foreign_keys::warn(run).await;
+    }
+    let status = match ending(&outcome, report) {
+        RunStatus::Done => "done",
+        RunStatus::Rejects | RunStatus::TooManyRejects => "rejects",
+        RunStatus::Interrupted => "interrupted",
+        RunStatus::Failed => "failed",
+    };
+    for (connection, pool) in &run.pools {
+        if let Err(error) = pool.finish(status).await {
+            run.note(format!("the end of the run could not be recorded in `{connection}`: {error}"));
+        }
+    }
+    report.warnings.extend(run.take_notes());
+    outcome
+}
+
+fn ending(outcome: &Result<()>, report: &RunReport) -> RunStatus {
+    let rejected = report.streams.iter().any(|stream| stream.rejects_open > 0);
+    match outcome {
+        Ok(()) if rejected => RunStatus::Rejects,
+        Ok(()) => RunStatus::Done,
+        Err(error) => match error.kind() {
+            ErrorKind::Interrupted => RunStatus::Interrupted,
+            ErrorKind::Rejects => RunStatus::TooManyRejects,
+            _ => RunStatus::Failed,
+        },
+    }
+}
+
+/// Puts into the report how the run ended.
+pub(super) fn conclude(report: &mut RunReport, outcome: Result<()>) {
+    report.status = ending(&outcome, report);
+    if let Err(error) = outcome {
+        report.error = Some(chain(&error));
+        report.hint = Some(error.advice().to_owned());
+        report.error_kind = Some(error.kind());
+    }
+}
+
+/// The message with its causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

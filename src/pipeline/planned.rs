@@ -1,0 +1,150 @@
+//! Streams of a plan: in their order, with what was found out about each and how far it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ends::Ends;
+use super::plan::{PlannedColumn, PlannedStream};
+use super::shape::Shape;
+use super::{difference, fingerprint, foreign_keys};
+use crate::data::stream::StreamTarget;
+use crate::ledger::Checkpoint;
+use crate::mapping::stream::From;
+use crate::mapping::{Project, Stream, order};
+use crate::{Error, ErrorKind, Result};
+
+/// The streams in the order in which they run, with their checkpoints.
+pub(super) async fn arranged(
+    project: &Project,
+    selected: &[&Stream],
+    mut checked: Vec<Option<Shape>>,
+    ends: &Ends,
+) -> Result<Vec<PlannedStream>> {
+    let selected: Vec<Stream> = selected.iter().map(|stream| (*stream).clone()).collect();
+    let targets: Vec<_> = checked
+        .iter()
+        .map(|shape| shape.as_ref().map(|shape| shape.target.clone()))
+        .collect();
+    let order = order::order(&selected, &targets).map_err(|finding| Error::findings(ErrorKind::Mapping, vec![finding]))?;
+    let mut checkpoints = BTreeMap::new();
+    for (name, sink) in &ends.sinks {
+        checkpoints.insert(name.clone(), sink.checkpoints(&project.name).await?);
+    }
+    let mut streams = Vec::new();
+    for index in order.sequence {
+        if let Some(shape) = checked[index].take() {
+            let mut stream = planned(project, &selected, &selected[index], shape, ends, &checkpoints);
+            foreign_keys::plan(&mut stream, &order.suspended[index], (&selected, &targets));
+            for first in &order.needs[index] {
+                let name = &selected[*first].name.value;
+                if !stream.after.contains(name) {
+                    stream.after.push(name.clone());
+                }
+            }
+            streams.push(stream);
+        }
+    }
+    Ok(streams)
+}
+
+/// What a stream reads, for people.
+pub(super) fn source_of(stream: &Stream) -> String {
+    match &stream.from {
+        From::Table(from) => format!("{}.{}", from.value.connection, from.value.table),
+        From::Query { connection, .. } => format!("{} (query)", connection.value),
+    }
+}
+
+/// What a stream writes, for people.
+pub(super) fn target_of(stream: &Stream) -> String {
+    format!("{}.{}", stream.to.value.connection, stream.to.value.table)
+}
+
+fn planned(
+    project: &Project,
+    all: &[Stream],
+    stream: &Stream,
+    shape: Shape,
+    ends: &Ends,
+    checkpoints: &BTreeMap<String, Vec<Checkpoint>>,
+) -> PlannedStream {
+    let name = stream.name.value.clone();
+    let source = source_of(stream);
+    let mut notes = shape.source.notes.clone();
+    notes.extend(shape.target.notes.iter().cloned());
+    let resumable = !shape.source_key.is_empty();
+    if !resumable {
+        notes.push("no key orders the source rows: the stream is atomic, an interrupted run starts it again".to_owned());
+    }
+    if !shape.transform.keys_distinct() {
+        notes.push("two source rows may share a target key: every key is claimed before it is written".to_owned());
+    }
+    let columns = planned_columns(stream, &shape);
+    let checkpoint = checkpoints
+        .get(&stream.to.value.connection)
+        .and_then(|all| Checkpoint::whole(all.iter().filter(|checkpoint| checkpoint.stream == name)));
+    let only_writer = all.iter().filter(|other| other.to.value == stream.to.value).count() == 1;
+    let write = StreamTarget {
+        stream: name.clone(),
+        table: shape.target.name.clone(),
+        columns: shape.transform.target_columns().to_vec(),
+        key: stream.key.iter().map(|key| key.value.clone()).collect(),
+        on_conflict: stream.on_conflict,
+        triggers: stream.triggers,
+        keys_distinct: shape.transform.keys_distinct(),
+    };
+    PlannedStream {
+        source,
+        target: target_of(stream),
+        on_conflict: stream.on_conflict,
+        key: write.key.clone(),
+        resumable,
+        after: Vec::new(),
+        columns,
+        differences: difference::differences(stream, &shape),
+        filtered: stream.filter.is_some(),
+        rows_estimate: shape.source.rows_estimate,
+        checkpoint,
+        notes,
+        suspended: Vec::new(),
+        fingerprint: fingerprint::fingerprint(
+            &project.name,
+            &shape.origin,
+            &shape.source_key,
+            &write,
+            &shape.transform.describe(),
+            &ends.identities[stream.from.connection()],
+        ),
+        source_connection: stream.from.connection().to_owned(),
+        sink_connection: stream.to.value.connection.clone(),
+        origin: shape.origin,
+        refers_to_itself: false,
+        transform: Arc::new(shape.transform),
+        source_key: shape.source_key,
+        write,
+        only_writer,
+        subject: None,
+        subject_rows: None,
+        name,
+    }
+}
+
+fn planned_columns(stream: &Stream, shape: &Shape) -> Vec<PlannedColumn> {
+    shape
+        .transform
+        .target_columns()
+        .iter()
+        .map(|column| {
+            let expression = stream.columns.iter().find(|(name, _)| name.value == column.name).map_or_else(
+                || format!("{} (same name)", column.name),
+                |(_, expression)| expression.value.clone(),
+            );
+            PlannedColumn {
+                target: column.name.clone(),
+                target_type: column.ty.to_string(),
+                expression,
+                source_type: shape.transform.expression_type(&column.name).unwrap_or_default(),
+            }
+        })
+        .collect()
+}

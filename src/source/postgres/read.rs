@@ -1,0 +1,123 @@
+//! Reading one stream: COPY out of the moment, portions into a bounded channel.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tokio::sync::mpsc::{self, Sender};
+
+use super::link::{Links, Reader};
+use super::portion::Portion;
+use super::select::{Selection, select};
+use super::shape::shape;
+use super::tuple::Tuples;
+use super::{failure, intact, privilege};
+use crate::data::batch::SourceBatch;
+use crate::data::position::Position;
+use crate::data::stream::ReadRequest;
+use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches};
+use crate::{Error, ErrorKind, Result};
+
+/// Where the portions go.
+type Output = Sender<Result<SourceBatch>>;
+
+/// A request that was found to be readable.
+struct Reading {
+    reader: Reader,
+    selection: Selection,
+    portion: Portion,
+}
+
+/// Starts to read in a task of its own.
+pub(super) async fn start(links: &Arc<Links>, request: ReadRequest) -> Result<Batches> {
+    let (output, batches) = mpsc::channel(BATCHES_IN_FLIGHT_MAX);
+    if request.only.is_none() && matches!(request.after, Some(Position::End)) {
+        return Ok(batches);
+    }
+    let reading = Reading::prepare(links, &request).await?;
+    let (links, sender) = (Arc::clone(links), output.clone());
+    let reader = tokio::spawn(async move {
+        // Dropping the reading closes its connection, whatever the server is doing.
+        tokio::select! {
+            () = sender.closed() => Ok(()),
+            end = reading.run(&links, &sender) => end,
+        }
+    });
+    // Whoever cannot be told that the rows end early would take what came for everything: this
+    // task outlives a panic of the other and holds the channel open until it is told.
+    tokio::spawn(async move {
+        let end = reader
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the task that reads the source panicked")));
+        if let Err(error) = end {
+            // Fails only where nobody receives any more.
+            drop(output.send(Err(error)).await);
+        }
+    });
+    Ok(batches)
+}
+
+impl Reading {
+    async fn prepare(links: &Links, request: &ReadRequest) -> Result<Self> {
+        let mut reader = links.reader().await?;
+        let connection = &mut reader.connection;
+        let shape = shape(connection, &request.origin).await?;
+        let mut columns: Vec<String> = request.columns.iter().map(|column| column.name.clone()).collect();
+        columns.extend(
+            request
+                .key
+                .iter()
+                .filter(|part| !columns.contains(part))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        privilege::named(connection, &shape, &columns).await?;
+        let selection = select(connection, &shape, request).await?;
+        privilege::explain(connection, &selection.sql)
+            .await
+            .map_err(|error| failure::preparing(&error))?;
+        intact::check(connection).await?;
+        Ok(Self {
+            reader,
+            selection,
+            portion: Portion::new(request, &shape),
+        })
+    }
+
+    /// Reads to the end.
+    async fn run(mut self, links: &Links, output: &Output) -> Result<()> {
+        let copy = format!("copy (\n{}\n) to stdout (format binary)", self.selection.sql);
+        let mut tuples = Tuples::new(self.selection.fields);
+        {
+            let mut messages = self
+                .reader
+                .connection
+                .copy_out_raw(&copy)
+                .await
+                .map_err(|error| failure::reading(&error))?;
+            while let Some(message) = messages.next().await {
+                tuples.push(message.map_err(|error| failure::reading(&error))?);
+                while let Some(tuple) = tuples.next()? {
+                    self.portion.add(&tuple, &self.selection)?;
+                    if self.portion.is_full() {
+                        send(&mut self.portion, &self.selection, output).await?;
+                    }
+                }
+            }
+        }
+        tuples.finish()?;
+        // A function may have read what no statement names.
+        intact::check(&mut self.reader.connection).await?;
+        if !self.portion.is_empty() {
+            send(&mut self.portion, &self.selection, output).await?;
+        }
+        links.finish(self.reader).await
+    }
+}
+
+async fn send(portion: &mut Portion, selection: &Selection, output: &Output) -> Result<()> {
+    let batch = portion.finish(selection)?;
+    output
+        .send(Ok(batch))
+        .await
+        .map_err(|_| Error::new(ErrorKind::Interrupted, "nobody waits for the rows"))
+}
