@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use sqlx::PgConnection;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::link::{Links, Reader};
@@ -14,8 +15,12 @@ use super::{failure, intact, privilege};
 use crate::data::batch::SourceBatch;
 use crate::data::position::Position;
 use crate::data::stream::ReadRequest;
+use crate::postgres::error::classify;
 use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches};
 use crate::{Error, ErrorKind, Result};
+
+/// Memory of the server's that a reader may sort in, unless the server grants more.
+const SORT_MEMORY: &str = "32MB";
 
 /// Where the portions go.
 type Output = Sender<Result<SourceBatch>>;
@@ -71,6 +76,9 @@ impl Reading {
                 .collect::<Vec<_>>(),
         );
         privilege::named(connection, &shape, &columns).await?;
+        if shape.oid.is_some() {
+            alone(connection).await?;
+        }
         let selection = select(connection, &shape, request).await?;
         privilege::explain(connection, &selection.sql)
             .await
@@ -112,6 +120,23 @@ impl Reading {
         }
         links.finish(self.reader).await
     }
+}
+
+/// A relation is read by one process with room to sort in. Splits are what reads side by side:
+/// the server's own workers each hand their rows on to the one that sends them, which costs a
+/// second processor and was no faster. What is sorted in little memory is written to disk and
+/// read again several times. A query is left to the server's settings.
+async fn alone(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query(
+        "select pg_catalog.set_config('max_parallel_workers_per_gather', '0', true),
+             case when pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes($1)
+                 then pg_catalog.set_config('work_mem', $1, true) end",
+    )
+    .bind(SORT_MEMORY)
+    .execute(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    Ok(())
 }
 
 async fn send(portion: &mut Portion, selection: &Selection, output: &Output) -> Result<()> {
