@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::error;
+use super::{error, nodelay};
 use crate::{Error, ErrorKind, Result};
 
 /// Longest time to establish a connection.
@@ -153,6 +153,7 @@ impl Address {
         let options = self.options.clone().application_name(&application_name(writer));
         let connecting = async {
             let mut connection = PgConnection::connect_with(&options).await?;
+            nodelay::send_at_once();
             settle(&mut connection).await?;
             Ok(connection)
         };

@@ -13,6 +13,7 @@ pub mod encode;
 pub(crate) mod error;
 mod field;
 mod instant;
+mod nodelay;
 mod numeric;
 pub(crate) mod quote;
 pub mod render;
