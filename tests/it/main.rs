@@ -9,6 +9,7 @@ mod away;
 mod bad_input;
 mod bento;
 mod casts;
+mod checkpoint;
 mod cli;
 mod coverage;
 mod docs;

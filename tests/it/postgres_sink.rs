@@ -17,6 +17,7 @@ use dbferry::ledger::{BatchEntry, Checkpoint};
 use dbferry::sink::{self, LeaseRequest, Session, Sink};
 use uuid::Uuid;
 
+use crate::checkpoint::{checkpoint, entry};
 use crate::harness::Database;
 
 mod conflicts;
@@ -102,32 +103,14 @@ pub(crate) fn after(
         sum: u128::MAX - 5,
     };
     let checkpoint = Checkpoint {
-        project: lease.project.clone(),
-        stream: stream.to_owned(),
-        split: 0,
-        sequence,
-        run: lease.run,
-        epoch: session.epoch(),
-        fingerprint: "f00d".to_owned(),
-        moment: "now".to_owned(),
-        one_moment: true,
         position: Some(Position::Key(Key(vec![KeyValue::Int(sequence)]))),
         counts,
         digest,
-        target_was_empty: true,
-        complete: false,
+        ..checkpoint(lease, session, stream, sequence)
     };
     let entry = BatchEntry {
-        run: lease.run,
-        stream: stream.to_owned(),
-        split: 0,
-        sequence,
         first_key: Some(Key(vec![KeyValue::Text("a".to_owned())])),
-        last_key: None,
-        counts,
-        digest,
-        seconds: 0.5,
-        retry: false,
+        ..entry(&checkpoint)
     };
     (checkpoint, entry)
 }
@@ -140,6 +123,19 @@ fn read(rows: u64) -> Counts {
     }
 }
 
+/// Takes the lease and opens the stream.
+async fn opened(sink: &dyn Sink, lease: &LeaseRequest, target: &StreamTarget) -> Box<dyn Session> {
+    let mut session = sink.acquire(lease).await.expect("free");
+    session.open_stream(target, 0, false).await.expect("opened");
+    session
+}
+
+/// Commits the open batch, which has read and inserted this many rows.
+async fn commit(session: &mut dyn Session, lease: &LeaseRequest, target: &StreamTarget, sequence: i64, rows: u64) {
+    let (checkpoint, entry) = after(session, lease, &target.stream, sequence, read(rows));
+    session.commit(&checkpoint, &entry).await.expect("committed");
+}
+
 /// One batch of one write, committed.
 pub(crate) async fn move_rows(
     session: &mut dyn Session,
@@ -150,8 +146,7 @@ pub(crate) async fn move_rows(
 ) -> Written {
     session.begin(sequence - 1, false).await.expect("begun");
     let written = session.write(batch).await.expect("written");
-    let (checkpoint, entry) = after(session, lease, &target.stream, sequence, read(batch.num_rows() as u64));
-    session.commit(&checkpoint, &entry).await.expect("committed");
+    commit(session, lease, target, sequence, batch.num_rows() as u64).await;
     written
 }
 

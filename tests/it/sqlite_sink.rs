@@ -8,14 +8,13 @@ use arrow::array::{Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, St
 use arrow::datatypes::Schema;
 use dbferry::Error;
 use dbferry::config::connection::{Connection, ConnectionKind};
-use dbferry::data::counts::Counts;
-use dbferry::data::digest::Digest;
 use dbferry::data::stream::{OnConflict, StreamTarget, Triggers};
 use dbferry::data::table::{Column, Fill, TableName};
-use dbferry::ledger::{BatchEntry, Checkpoint};
 use dbferry::sink::{self, LeaseRequest, Session, Sink};
 use rusqlite::types::Value;
 use uuid::Uuid;
+
+use crate::checkpoint::{checkpoint, entry};
 
 mod conflicts;
 mod declared;
@@ -147,40 +146,10 @@ pub(crate) fn lease() -> LeaseRequest {
     }
 }
 
-/// A checkpoint after a number of batches.
-pub(crate) fn checkpoint(lease: &LeaseRequest, session: &dyn Session, stream: &str, sequence: i64) -> Checkpoint {
-    Checkpoint {
-        project: lease.project.clone(),
-        stream: stream.to_owned(),
-        split: 0,
-        sequence,
-        run: lease.run,
-        epoch: session.epoch(),
-        fingerprint: "f00d".to_owned(),
-        moment: "then".to_owned(),
-        one_moment: true,
-        position: None,
-        counts: Counts::default(),
-        digest: Digest::default(),
-        target_was_empty: true,
-        complete: false,
-    }
-}
-
-/// The ledger entry beside it.
-pub(crate) fn entry(checkpoint: &Checkpoint) -> BatchEntry {
-    BatchEntry {
-        run: checkpoint.run,
-        stream: checkpoint.stream.clone(),
-        split: 0,
-        sequence: checkpoint.sequence,
-        first_key: None,
-        last_key: None,
-        counts: checkpoint.counts,
-        digest: checkpoint.digest,
-        seconds: 0.5,
-        retry: false,
-    }
+/// Opens the stream and begins its batch after `sequence`.
+pub(crate) async fn begin(session: &mut dyn Session, stream: &StreamTarget, sequence: i64) {
+    session.open_stream(stream, 0, false).await.expect("a stream");
+    session.begin(sequence, false).await.expect("a batch");
 }
 
 /// Commits the open batch as number `sequence`.

@@ -70,20 +70,12 @@ fn fractions() -> Vec<Specimen> {
         ),
         (
             "numeric(7,2)",
-            Arc::new(
-                Decimal128Array::from(vec![Some(-9_999_999), Some(120_000), None])
-                    .with_precision_and_scale(7, 2)
-                    .expect("fits"),
-            ),
+            Arc::new(decimals(vec![Some(-9_999_999), Some(120_000), None], 7, 2)),
             ["-99999.99", "1200.00", ""],
         ),
         (
             "numeric(38,10)",
-            Arc::new(
-                Decimal128Array::from(vec![Some(10i128.pow(38) - 1), Some(1), Some(0)])
-                    .with_precision_and_scale(38, 10)
-                    .expect("fits"),
-            ),
+            Arc::new(decimals(vec![Some(10i128.pow(38) - 1), Some(1), Some(0)], 38, 10)),
             ["9999999999999999999999999999.9999999999", "0.0000000001", "0.0000000000"],
         ),
         (
@@ -203,11 +195,7 @@ fn others() -> Vec<Specimen> {
         ),
         (
             "price",
-            Arc::new(
-                Decimal128Array::from(vec![Some(5), Some(100), None])
-                    .with_precision_and_scale(9, 2)
-                    .expect("fits"),
-            ),
+            Arc::new(decimals(vec![Some(5), Some(100), None], 9, 2)),
             ["0.05", "1.00", ""],
         ),
         (
@@ -228,10 +216,13 @@ fn others() -> Vec<Specimen> {
     ]
 }
 
+fn decimals(values: Vec<Option<i128>>, precision: u8, scale: i8) -> Decimal128Array {
+    let array = Decimal128Array::from(values);
+    array.with_precision_and_scale(precision, scale).expect("fits")
+}
+
 fn list_of_prices() -> ListArray {
-    let items = Decimal128Array::from(vec![Some(5), None])
-        .with_precision_and_scale(9, 2)
-        .expect("fits");
+    let items = decimals(vec![Some(5), None], 9, 2);
     let field = ColumnType::Decimal { precision: 9, scale: 2 }.field("item", true);
     let offsets = arrow::buffer::OffsetBuffer::new(vec![0, 2, 2, 2].into());
     ListArray::new(

@@ -6,7 +6,7 @@ use dbferry::data::stream::{OnConflict, StreamTarget};
 
 use crate::harness::Database;
 
-use super::{after, all, lease, move_rows, open, pairs, read, refusal, stream, with_pairs, written};
+use super::{all, commit, lease, move_rows, open, opened, pairs, refusal, stream, with_pairs, written};
 
 #[tokio::test]
 async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so() {
@@ -17,8 +17,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
         let (database, sink, target) = with_pairs(on_conflict).await;
         database.query("insert into pairs values (1, 'a'), (2, 'b')");
         let lease = lease("demo");
-        let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, 0, false).await.expect("opened");
+        let mut session = opened(sink.as_ref(), &lease, &target).await;
         let batch = pairs(&target, &[(1, "a"), (2, "B"), (3, "c")]);
         assert_eq!(move_rows(session.as_mut(), &lease, &target, 1, &batch).await, expected);
         assert_eq!(all(&database), there);
@@ -38,8 +37,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
     let (database, sink, target) = with_pairs(OnConflict::Error).await;
     database.query("insert into pairs values (1, 'a')");
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     session.begin(0, false).await.expect("begun");
     let batch = pairs(&target, &[(1, "a"), (2, "b")]);
     assert_eq!(refusal(session.write(&batch).await).reason, Reason::Duplicate);
@@ -55,8 +53,7 @@ async fn a_row_that_exists_is_refused_skipped_or_updated_and_the_figures_say_so(
 async fn direct_writing_falls_back_when_a_row_is_there_after_all() {
     let (database, sink, target) = with_pairs(OnConflict::Update).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     session.begin(0, true).await.expect("begun");
     assert_eq!(
         session.write(&pairs(&target, &[(1, "a")])).await.expect("direct"),
@@ -66,8 +63,7 @@ async fn direct_writing_falls_back_when_a_row_is_there_after_all() {
     let batch = pairs(&target, &[(2, "b"), (3, "c")]);
     assert_eq!(session.write(&batch).await.expect("with care"), written(1, 1, 0));
     assert_eq!(session.write(&batch).await.expect("again"), written(0, 0, 2));
-    let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(3));
-    session.commit(&checkpoint, &entry).await.expect("committed");
+    commit(session.as_mut(), &lease, &target, 1, 3).await;
     assert_eq!(all(&database), "1a 2b 3c");
 }
 
@@ -84,8 +80,7 @@ async fn two_rows_with_one_key_in_the_eyes_of_the_target_stop_the_run() {
         };
         let shape = sink.table(&target.table).await.expect("readable").expect("there");
         assert!(shape.notes.iter().any(|note| note.contains("`name`")), "{:?}", shape.notes);
-        let mut session = sink.acquire(&lease("demo")).await.expect("free");
-        session.open_stream(&target, 0, false).await.expect("opened");
+        let mut session = opened(sink.as_ref(), &lease("demo"), &target).await;
         session.begin(0, false).await.expect("begun");
         let error = session
             .write(&pairs(&target, &[(1, "Ann"), (2, "ANN")]))

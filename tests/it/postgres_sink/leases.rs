@@ -7,7 +7,7 @@ use dbferry::data::reject::Reason;
 use dbferry::data::stream::OnConflict;
 use dbferry::sink::LeaseRequest;
 
-use super::{lease, move_rows, pairs, refusal, with_pairs, written};
+use super::{lease, move_rows, opened, pairs, refusal, with_pairs, written};
 
 fn lease_of_another() -> LeaseRequest {
     LeaseRequest {
@@ -21,8 +21,7 @@ async fn a_rehearsal_sees_its_own_rows_and_leaves_nothing() {
     let (database, sink, target) = with_pairs(OnConflict::Update).await;
     let mut lease = lease("demo");
     lease.dry_run = true;
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a"), (2, "b")])).await;
     session.begin(1, false).await.expect("begun");
     assert_eq!(

@@ -12,7 +12,7 @@ use dbferry::ledger::Claim;
 use dbferry::sink::{LeaseRequest, Sink};
 use uuid::Uuid;
 
-use super::{after, all, lease, move_rows, pairs, read, with_pairs, written};
+use super::{after, all, commit, lease, move_rows, opened, pairs, read, with_pairs, written};
 
 #[tokio::test]
 async fn a_batch_commits_with_its_checkpoint_and_ledger_and_reads_back() {
@@ -96,8 +96,7 @@ async fn many_first_runs_make_one_ledger() {
 async fn a_batch_out_of_order_or_under_an_old_epoch_writes_nothing() {
     let (database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
     for sequence in [0, 2] {
         let error = session.begin(sequence, false).await.expect_err("one batch is there");
@@ -130,8 +129,7 @@ async fn a_batch_out_of_order_or_under_an_old_epoch_writes_nothing() {
 async fn a_lost_connection_is_lost_and_the_next_one_finds_the_last_commit() {
     let (database, sink, target) = with_pairs(OnConflict::Update).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
     session.begin(1, false).await.expect("begun");
     session.write(&pairs(&target, &[(2, "b")])).await.expect("written");
@@ -160,8 +158,7 @@ async fn a_lost_connection_is_lost_and_the_next_one_finds_the_last_commit() {
 async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
     let (database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     session.begin(0, false).await.expect("begun");
     let reject = |id: i64, column: Option<&str>| Reject {
         key: Key(vec![KeyValue::Int(id)]),
@@ -172,8 +169,7 @@ async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
     };
     let many: Vec<Reject> = (0..2_500).map(|id| reject(id, (id % 2 == 0).then_some("name"))).collect();
     session.reject(lease.run, 1, &many).await.expect("stored");
-    let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(0));
-    session.commit(&checkpoint, &entry).await.expect("committed");
+    commit(session.as_mut(), &lease, &target, 1, 0).await;
     let counts = sink.reject_counts("demo").await.expect("counted");
     assert_eq!(counts, [(target.stream.clone(), 2_500)]);
     let stored = sink.rejects("demo", Some(&target.stream), 0, 3).await.expect("read");
@@ -188,8 +184,7 @@ async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
     assert_eq!(text[0][1].as_deref(), Some("{\"a\":\"\\u0000\"}"));
     session.begin(1, false).await.expect("begun");
     session.resolve(&[stored[0].id, stored[1].id]).await.expect("resolved");
-    let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 2, read(0));
-    session.commit(&checkpoint, &entry).await.expect("committed");
+    commit(session.as_mut(), &lease, &target, 2, 0).await;
     let open = sink.rejects("demo", None, 0, 9_999).await.expect("read");
     assert_eq!((open.len(), open[0].id), (2_498, stored[2].id));
     assert_eq!(
@@ -218,8 +213,7 @@ async fn rejects_are_stored_with_the_batch_counted_and_resolved() {
 async fn a_key_is_claimed_by_the_first_source_row_for_good() {
     let (_database, sink, target) = with_pairs(OnConflict::Error).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     let claim = |digest: u128, row: &str| Claim {
         digest,
         key: Key(vec![KeyValue::Text(row.to_owned())]),
@@ -231,8 +225,7 @@ async fn a_key_is_claimed_by_the_first_source_row_for_good() {
         .await
         .expect("claimed");
     assert_eq!(taken, [(2, row("a"))]);
-    let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(0));
-    session.commit(&checkpoint, &entry).await.expect("committed");
+    commit(session.as_mut(), &lease, &target, 1, 0).await;
     session.begin(1, false).await.expect("begun");
     session.claim(&[claim(5, "x")]).await.expect("claimed, and given up");
     session.rollback().await.expect("given up");

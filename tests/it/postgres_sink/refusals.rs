@@ -8,7 +8,7 @@ use dbferry::data::stream::{OnConflict, StreamTarget};
 
 use crate::harness::Database;
 
-use super::{after, lease, open, read, refusal, rows, stream, written};
+use super::{commit, lease, open, refusal, rows, stream, written};
 
 #[tokio::test]
 async fn what_the_target_refuses_is_told_by_column_and_constraint_without_the_value() {
@@ -91,8 +91,7 @@ async fn a_deferred_foreign_key_speaks_up_for_the_rows_it_means() {
             refusal(session.write(&rows(&target, node(4, 9))).await).reason,
             Reason::ForeignKey
         );
-        let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(3));
-        session.commit(&checkpoint, &entry).await.expect("committed");
+        commit(session.as_mut(), &lease, &target, 1, 3).await;
         session.finish("done").await.expect("recorded");
         assert_eq!(database.value("select count(*) from nodes"), "3");
         database.query("truncate nodes");

@@ -8,7 +8,7 @@ use dbferry::ledger::Checkpoint;
 
 use crate::harness::Database;
 
-use super::{after, lease, move_rows, open, pairs, read, rows, stream, written};
+use super::{after, lease, move_rows, open, opened, pairs, read, rows, stream, written};
 
 #[tokio::test]
 async fn sequences_end_past_what_was_moved_and_never_go_back() {
@@ -28,8 +28,7 @@ async fn sequences_end_past_what_was_moved_and_never_go_back() {
     let mut dry = lease("demo");
     dry.dry_run = true;
     for (lease, next) in [(dry, "1 1 -1"), (lease("demo"), "42 6 -10")] {
-        let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, 0, false).await.expect("opened");
+        let mut session = opened(sink.as_ref(), &lease, &target).await;
         assert_eq!(
             move_rows(session.as_mut(), &lease, &target, 1, &batch).await,
             written(2, 0, 0)
@@ -48,8 +47,7 @@ async fn sequences_end_past_what_was_moved_and_never_go_back() {
     );
     // The application has gone on meanwhile.
     database.query("select setval('numbered_id_seq', 1000)");
-    let mut session = sink.acquire(&lease("demo")).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease("demo"), &target).await;
     session.finish_stream().await.expect("set");
     assert_eq!(database.value("select nextval('numbered_id_seq')"), "1001");
 }
@@ -61,8 +59,7 @@ async fn a_complete_stream_s_sequences_are_set_before_it_counts_as_complete() {
     let sink = open(&database).await;
     let target = stream(sink.as_ref(), "numbered", &["id", "name"], &["id"]).await;
     let lease = lease("demo");
-    let mut session = sink.acquire(&lease).await.expect("free");
-    session.open_stream(&target, 0, false).await.expect("opened");
+    let mut session = opened(sink.as_ref(), &lease, &target).await;
     session.begin(0, true).await.expect("begun");
     session.write(&pairs(&target, &[(5, "a")])).await.expect("written");
     let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(1));

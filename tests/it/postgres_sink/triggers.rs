@@ -3,7 +3,7 @@
 use dbferry::data::reject::Reason;
 use dbferry::data::stream::{OnConflict, StreamTarget, Triggers};
 
-use super::{after, all, lease, move_rows, pairs, read, refusal, with_pairs, written};
+use super::{all, commit, lease, move_rows, opened, pairs, refusal, with_pairs, written};
 
 const TRIGGERS: &str = "
 create table log (what text);
@@ -28,8 +28,7 @@ async fn triggers_are_off_for_the_batch_and_on_for_everybody_else() {
         database.query(TRIGGERS);
         let before = database.value(STATES);
         let lease = lease("demo");
-        let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, 0, false).await.expect("opened");
+        let mut session = opened(sink.as_ref(), &lease, &target).await;
         move_rows(session.as_mut(), &lease, &target, 1, &pairs(&target, &[(1, "a")])).await;
         assert_eq!(all(&database), "1a");
         assert_eq!(database.value(STATES), before);
@@ -54,8 +53,7 @@ async fn triggers_that_are_wanted_fire_and_a_dropped_row_is_a_refusal() {
             ..target
         };
         let lease = lease("demo");
-        let mut session = sink.acquire(&lease).await.expect("free");
-        session.open_stream(&target, 0, false).await.expect("opened");
+        let mut session = opened(sink.as_ref(), &lease, &target).await;
         session.begin(0, false).await.expect("begun");
         for (name, word) in [("drop", "dropped"), ("raise", "P0001")] {
             let refused = refusal(session.write(&pairs(&target, &[(1, "a"), (2, name)])).await);
@@ -70,8 +68,7 @@ async fn triggers_that_are_wanted_fire_and_a_dropped_row_is_a_refusal() {
             session.write(&pairs(&target, &[(1, "a")])).await.expect("fired"),
             written(1, 0, 0)
         );
-        let (checkpoint, entry) = after(session.as_ref(), &lease, &target.stream, 1, read(1));
-        session.commit(&checkpoint, &entry).await.expect("committed");
+        commit(session.as_mut(), &lease, &target, 1, 1).await;
         assert_eq!(all(&database), "1a!");
         assert_ne!(database.value("select count(*) from log"), "0");
     }

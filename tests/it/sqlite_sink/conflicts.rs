@@ -4,7 +4,7 @@ use dbferry::data::counts::Written;
 use dbferry::data::reject::Reason;
 use dbferry::data::stream::{OnConflict, Triggers};
 
-use super::{Target, commit, int, lease, rows, text};
+use super::{Target, begin, commit, int, lease, rows, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conflicts_are_counted_and_only_rows_that_differ_are_changed() {
@@ -70,8 +70,7 @@ async fn an_existing_key_is_a_duplicate_and_replaces_nothing() {
     );
     let stream = target.stream("t", &["id"], OnConflict::Error).await;
     let mut session = target.session(&lease()).await;
-    session.open_stream(&stream, 0, false).await.expect("a stream");
-    session.begin(0, false).await.expect("a batch");
+    begin(session.as_mut(), &stream, 0).await;
     for (id, n, column) in [("a", 2, "id"), ("b", 1, "n")] {
         let error = session
             .write(&rows(&stream.columns, vec![text(&[Some(id)]), int(&[Some(n)])]))
@@ -89,8 +88,7 @@ async fn a_key_that_only_a_collation_takes_for_the_same_is_refused() {
     for policy in [OnConflict::Skip, OnConflict::Update] {
         let stream = target.stream("t", &["id"], policy).await;
         let mut session = target.session(&lease()).await;
-        session.open_stream(&stream, 0, false).await.expect("a stream");
-        session.begin(0, false).await.expect("a batch");
+        begin(session.as_mut(), &stream, 0).await;
         let error = session
             .write(&rows(&stream.columns, vec![text(&[Some("A")]), int(&[Some(2)])]))
             .await

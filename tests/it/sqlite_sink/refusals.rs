@@ -6,7 +6,7 @@ use dbferry::data::reject::Reason;
 use dbferry::data::stream::{OnConflict, StreamTarget};
 use dbferry::sink::Session;
 
-use super::{Target, commit, decimal, int, lease, rows, text};
+use super::{Target, begin, commit, decimal, int, lease, rows, text};
 
 /// A row of the table below.
 fn refusable(
@@ -80,8 +80,7 @@ async fn a_refused_row_is_told_by_column_and_leaves_the_batch_usable() {
     ];
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, 0, false).await.expect("a stream");
-    session.begin(0, false).await.expect("a batch");
+    begin(session.as_mut(), &stream, 0).await;
     session.write(&row(Some(1), name, 1, "canary", fine, 0)).await.expect("a row");
     let good = row(Some(3), name, 1, "d", ["[]", "y", "[1]"], 15_000);
     for (bad, column, reason) in cases {
@@ -130,8 +129,7 @@ async fn foreign_keys_hold_and_deferred_ones_are_looked_at_with_every_portion() 
             }
             rows(&stream.columns, arrays)
         };
-        session.open_stream(&stream, 0, false).await.expect("a stream");
-        session.begin(0, false).await.expect("a batch");
+        begin(session.as_mut(), &stream, 0).await;
         let refused = async |session: &mut Box<dyn Session>, batch: RecordBatch| {
             let error = session.write(&batch).await.expect_err("refused");
             let refusal = error.refusal().unwrap_or_else(|| panic!("{error:?}")).clone();

@@ -6,7 +6,7 @@ use dbferry::data::reject::Reason;
 use dbferry::data::stream::{OnConflict, Triggers};
 use dbferry::data::table::{Column, Fill};
 
-use super::{Target, commit, int, lease, rows};
+use super::{Target, begin, commit, int, lease, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_fire_only_where_the_stream_says_and_may_drop_nothing() {
@@ -25,8 +25,7 @@ async fn triggers_fire_only_where_the_stream_says_and_may_drop_nothing() {
     };
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, 0, false).await.expect("a stream");
-    session.begin(0, false).await.expect("a batch");
+    begin(session.as_mut(), &stream, 0).await;
     for n in 0..5 {
         assert_eq!(session.write(&batch(n, n)).await.expect("off").inserted, 1);
     }
@@ -34,8 +33,7 @@ async fn triggers_fire_only_where_the_stream_says_and_may_drop_nothing() {
     assert_eq!(target.number("select count(*) from log"), 0);
 
     stream.triggers = Triggers::On;
-    session.open_stream(&stream, 0, false).await.expect("a stream");
-    session.begin(1, false).await.expect("a batch");
+    begin(session.as_mut(), &stream, 1).await;
     assert_eq!(session.write(&batch(10, 0)).await.expect("on").inserted, 1);
     for n in 1..4 {
         let error = session.write(&batch(10 + n, n)).await.expect_err("refused");
@@ -78,8 +76,7 @@ async fn actions_of_foreign_keys_work_with_triggers_off() {
     let stream = target.stream("t", &["id"], OnConflict::Update).await;
     let lease = lease();
     let mut session = target.session(&lease).await;
-    session.open_stream(&stream, 0, false).await.expect("a stream");
-    session.begin(0, false).await.expect("a batch");
+    begin(session.as_mut(), &stream, 0).await;
     let batch = rows(&stream.columns, vec![int(&[Some(1)]), int(&[Some(6)])]);
     assert_eq!(session.write(&batch).await.expect("a row").updated, 1);
     commit(&lease, session.as_mut(), "t", 1).await.expect("a commit");
