@@ -1,14 +1,14 @@
 //! The Postgres source, read through the public interface from a real server.
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use dbferry::config::connection::{Connection, ConnectionKind};
+use dbferry::config::connection::{Connection, ConnectionKind, NewDatabase};
 use dbferry::data::batch::SourceBatch;
 use dbferry::data::position::{Key, Position};
-use dbferry::data::stream::{Origin, ReadColumn, ReadRequest};
-use dbferry::data::table::TableName;
+use dbferry::data::stream::{Origin, ReadRequest};
 use dbferry::source::{self, Source};
 
-use crate::harness::{Database, Project};
+use crate::harness::Database;
+use crate::projects::{between, stream};
+use crate::reading::{batches, rows, three_at_a_time};
 
 mod backends;
 mod concerns;
@@ -30,25 +30,11 @@ async fn open_url(url: &str) -> Box<dyn Source> {
         kind: ConnectionKind::Postgres {
             url: url.to_owned().into(),
             create_database: false,
-            new_database: dbferry::config::connection::NewDatabase::default(),
+            new_database: NewDatabase::default(),
         },
     })
     .await
     .expect("a database")
-}
-
-fn name(table: &str) -> TableName {
-    match table.split_once('.') {
-        Some((schema, name)) => TableName {
-            schema: Some(schema.to_owned()),
-            name: name.to_owned(),
-        },
-        None => TableName::new(table),
-    }
-}
-
-fn table(table: &str) -> Origin {
-    Origin::Table(name(table))
 }
 
 fn query(sql: &str) -> Origin {
@@ -61,31 +47,10 @@ async fn request(source: &dyn Source, origin: Origin, columns: &[&str], key: &[&
         Origin::Table(name) => source.table(name).await.expect("a catalog").expect("a table"),
         Origin::Query { sql } => source.query(sql).await.expect("a query"),
     };
-    ReadRequest {
-        origin,
-        columns: columns
-            .iter()
-            .map(|name| ReadColumn {
-                name: (*name).to_owned(),
-                ty: shape.column(name).expect(name).ty.clone(),
-            })
-            .collect(),
-        key: key.iter().map(|name| (*name).to_owned()).collect(),
-        after: None,
-        subject: None,
-        only: None,
-        rows_max: 3,
-        bytes_max: 1 << 20,
-    }
-}
-
-async fn batches(source: &dyn Source, request: ReadRequest) -> Vec<SourceBatch> {
-    let mut receiver = source.read(request).await.expect("a readable stream");
-    let mut all = Vec::new();
-    while let Some(batch) = receiver.recv().await {
-        all.push(batch.expect("a batch"));
-    }
-    all
+    let columns = columns
+        .iter()
+        .map(|name| ((*name).to_owned(), shape.column(name).expect(name).ty.clone()));
+    three_at_a_time(origin, columns, key)
 }
 
 /// The error that preparing or reading ends in.
@@ -100,26 +65,6 @@ async fn failure(source: &dyn Source, request: ReadRequest) -> dbferry::Error {
         }
     }
     panic!("it read to the end");
-}
-
-/// Rows as text, columns apart by `|`.
-fn rows(batches: &[SourceBatch]) -> Vec<String> {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut all = Vec::new();
-    for batch in batches {
-        assert_eq!(batch.keys.len(), batch.rows.num_rows());
-        let formatters: Vec<_> = batch
-            .rows
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options).expect("a formatter"))
-            .collect();
-        for row in 0..batch.rows.num_rows() {
-            let cells: Vec<_> = formatters.iter().map(|column| column.value(row).to_string()).collect();
-            all.push(cells.join("|"));
-        }
-    }
-    all
 }
 
 fn keys_of(batches: &[SourceBatch]) -> Vec<Key> {
@@ -167,23 +112,6 @@ async fn goes_on_anywhere(source: &dyn Source, request: ReadRequest) -> Vec<Stri
     all
 }
 
-/// A project that moves `from` of one database to `to` of another.
-fn project(source: &Database, target: &Database, streams: &str) -> Project {
-    let mut project = Project::new();
-    project.set("SOURCE_URL", &source.url);
-    project.set("TARGET_URL", &target.url);
-    project.write(
-        "config/development.toml",
-        "[connection.social]\nkind = \"postgres\"\nurl = { env = \"SOURCE_URL\" }\n\n[connection.target]\nkind = \"postgres\"\nurl = { env = \"TARGET_URL\" }\n",
-    );
-    project.write(
-        "mappings/demo/project.toml",
-        "name = \"demo\"\nsources = [\"social\"]\nsinks = [\"target\"]\n",
-    );
-    project.write("mappings/demo/streams.toml", streams);
-    project
-}
-
 #[test]
 fn the_program_moves_a_table_between_two_databases() {
     let (source, target) = (Database::create(), Database::create());
@@ -196,11 +124,8 @@ fn the_program_moves_a_table_between_two_databases() {
              array['a', null, g::text], timestamptz '2024-01-01' + g * interval '1 second', g % 2 = 0, decode(md5(g::text), 'hex'), g / 3.0
          from generate_series(1, 20000) g",
     );
-    let project = project(
-        &source,
-        &target,
-        "[[stream]]\nname = \"users\"\nfrom = \"social.users\"\nto = \"target.users\"\nkey = [\"id\"]\nsame_name_columns = true\n",
-    );
+    let users = stream("users", "app.users", "target.users", "same_name_columns = true\n");
+    let project = between(&source, &target, "", &users);
     project.run(&["check", "mappings/demo"]).expect(0);
     project.run(&["run", "mappings/demo"]).expect(0);
     let all = "select md5(string_agg(u::text, ',' order by id)), count(*)::text from users u";

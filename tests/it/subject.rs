@@ -1,9 +1,12 @@
 //! One user by key: exactly their rows, in the order of foreign keys, again and again without a
 //! change, and without getting in the way of runs of everything.
 
+use serde_json::Value;
+
 use crate::game::{Row, sqlite_query};
 use crate::harness::{Database, Ended, Project};
 use crate::items;
+use crate::projects::{SAME_NAMES, stream};
 
 mod conditions;
 mod game;
@@ -34,52 +37,25 @@ create table topics (id integer primary key, label varchar(50) not null);
 
 /// The mapping, `orders` before `users` to show that foreign keys decide.
 fn mapping(policy: &str) -> String {
-    format!(
-        r#"
-[[stream]]
-name = "orders"
-from = "app.orders"
-to = "target.orders"
-key = ["id"]
-on_conflict = "{policy}"
-subject = {{ user = "user_id = $key" }}
-same_name_columns = true
-[stream.columns]
-id = "id"
-
-[[stream]]
-name = "users"
-from = "app.users"
-to = "target.users"
-key = ["id"]
-on_conflict = "{policy}"
-subject = {{ user = "id = $key -- not '$key'" }}
-same_name_columns = true
-[stream.columns]
-id = "id"
-
-[[stream]]
-name = "tags"
-from = "app.tags"
-to = "target.tags"
-key = ["id"]
-on_conflict = "{policy}"
-subject = {{ user = "exists (select 1 from json_each(owners) where value = $key)" }}
-same_name_columns = true
-[stream.columns]
-id = "id"
-
-[[stream]]
-name = "topics"
-from = "app.topics"
-to = "target.topics"
-key = ["id"]
-on_conflict = "{policy}"
-same_name_columns = true
-[stream.columns]
-id = "id"
-"#
-    )
+    [
+        ("orders", "subject = { user = \"user_id = $key\" }\n"),
+        ("users", "subject = { user = \"id = $key -- not '$key'\" }\n"),
+        (
+            "tags",
+            "subject = { user = \"exists (select 1 from json_each(owners) where value = $key)\" }\n",
+        ),
+        ("topics", ""),
+    ]
+    .map(|(table, subject)| {
+        let (from, to) = (format!("app.{table}"), format!("target.{table}"));
+        stream(
+            table,
+            &from,
+            &to,
+            &format!("on_conflict = \"{policy}\"\n{subject}{SAME_NAMES}"),
+        )
+    })
+    .concat()
 }
 
 const EVERYTHING: [&str; 4] = [
@@ -120,6 +96,12 @@ impl Shop {
         self.project.run(&[&["run", "mappings/demo"], args].concat())
     }
 
+    /// What a run that ends with this code reports.
+    #[track_caller]
+    fn report(&self, code: i32, args: &[&str]) -> Value {
+        self.run(&[args, &["--output", "json"]].concat()).expect(code).json()
+    }
+
     fn query(&self, sql: &str) -> Vec<Row> {
         if let Some(database) = &self.database {
             return database.query(sql);
@@ -149,7 +131,7 @@ impl Shop {
 }
 
 /// Figures of a stream in a document.
-fn figures(report: &serde_json::Value, stream: &str) -> [u64; 5] {
+fn figures(report: &Value, stream: &str) -> [u64; 5] {
     let streams = report["streams"].as_array().expect("streams");
     let found = streams.iter().find(|found| found["name"] == stream).expect("the stream");
     ["read", "inserted", "updated", "skipped", "rejected"].map(|figure| found[figure].as_u64().expect("a figure"))

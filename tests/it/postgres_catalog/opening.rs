@@ -5,6 +5,7 @@ use dbferry::{ErrorKind, sink};
 
 use crate::harness::{Database, query};
 use crate::postgres_sink::{connection, lease, move_rows, pairs, stream};
+use crate::role::Role;
 
 use super::shape;
 
@@ -52,25 +53,20 @@ async fn each_way_to_be_turned_away_has_its_kind_and_tells_no_secret() {
     }
 }
 
-/// A database whose tables belong to somebody else, and the URL of a role with few rights.
-fn restricted(rights: &str) -> (Database, String) {
-    let database = Database::create();
-    let role = format!("role_{}", database.name);
-    database.query(&format!(
+/// A role with few rights on a table that belongs to somebody else.
+fn restricted<'a>(database: &'a Database, rights: &str) -> Role<'a> {
+    database.query(
         "create table t (id serial primary key, name text); create function f() returns trigger language plpgsql as 'begin return new; end';
-         create trigger stays before insert on t for each row execute function f();
-         drop role if exists {role}; create role {role} login password 'dbferry'; grant create on database {} to {role};
-         {}",
+         create trigger stays before insert on t for each row execute function f()",
+    );
+    let role = Role::create(database);
+    database.query(&format!(
+        "grant create on database {} to {}; {}",
         database.name,
-        rights.replace("ROLE", &role)
+        role.name,
+        rights.replace("ROLE", &role.name)
     ));
-    let (_, rest) = database.url.split_once('@').expect("a user");
-    let url = format!("postgres://{role}:dbferry@{rest}");
-    (database, url)
-}
-
-fn forget_role(database: &Database) {
-    database.query(&format!("drop owned by role_{0}; drop role role_{0}", database.name));
+    role
 }
 
 #[tokio::test]
@@ -95,8 +91,9 @@ async fn what_the_role_may_not_do_is_told_before_the_first_row() {
         ),
         ("grant all on t to ROLE; grant all on sequence t_id_seq to ROLE", ""),
     ] {
-        let (database, url) = restricted(rights);
-        let sink = sink::open(&connection(&url, false)).await.expect("may connect");
+        let database = Database::create();
+        let role = restricted(&database, rights);
+        let sink = sink::open(&connection(&role.url, false)).await.expect("may connect");
         let table = shape(sink.as_ref(), "t").await;
         assert!(table.notes.iter().any(|note| note.contains("`stays`")), "{:?}", table.notes);
         let target = StreamTarget {
@@ -114,7 +111,5 @@ async fn what_the_role_may_not_do_is_told_before_the_first_row() {
             assert_eq!(error.kind(), ErrorKind::Unauthorised);
             assert!(error.message().contains(word), "{error}");
         }
-        drop((session, sink));
-        forget_role(&database);
     }
 }

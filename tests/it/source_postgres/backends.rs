@@ -5,8 +5,9 @@ use std::time::Duration;
 use dbferry::ErrorKind;
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table};
 
-use super::{batches, failure, open, query, request, rows, table};
+use super::{failure, open, query, request};
 
 /// Ends the backends of ours whose last statement looks like this.
 fn end_backends(database: &Database, statement: &str) -> usize {

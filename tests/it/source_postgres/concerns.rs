@@ -4,8 +4,9 @@ use dbferry::data::concern::Concern;
 use dbferry::source::Source;
 
 use crate::harness::Database;
+use crate::reading::table;
 
-use super::{open, query, table};
+use super::{open, query};
 
 /// Values that a narrower target would be a concern for.
 const CONCERNS: &str = "create type mood as enum ('a', 'b', 'C');

@@ -6,8 +6,9 @@ use dbferry::ErrorKind;
 use dbferry::data::stream::Subject;
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table};
 
-use super::{batches, failure, open, query, request, rows, table};
+use super::{failure, open, query, request};
 
 #[tokio::test]
 async fn a_query_is_one_statement_that_only_reads() {

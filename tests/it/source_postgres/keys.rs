@@ -5,8 +5,9 @@ use dbferry::data::column::ColumnType;
 use dbferry::data::position::{Key, KeyValue, Position};
 
 use crate::harness::Database;
+use crate::reading::{batches, table};
 
-use super::{batches, failure, goes_on_anywhere, keys_of, open, query, request, table};
+use super::{failure, goes_on_anywhere, keys_of, open, query, request};
 
 fn text(value: &str) -> Key {
     Key(vec![KeyValue::Text(value.to_owned())])

@@ -3,8 +3,9 @@
 use dbferry::ErrorKind;
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table};
 
-use super::{batches, failure, open, request, rows, table};
+use super::{failure, open, request};
 
 #[tokio::test]
 async fn all_readers_see_one_moment_while_the_application_writes() {

@@ -3,8 +3,9 @@
 use dbferry::data::position::{Key, KeyValue, Position};
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table};
 
-use super::{batches, open, request, rows, table};
+use super::{open, request};
 
 #[tokio::test]
 async fn a_value_that_does_not_fit_is_a_reject_with_its_whole_row() {

@@ -5,37 +5,11 @@ use dbferry::data::concern::Concern;
 use dbferry::data::position::{Key, KeyValue, Position};
 
 use crate::harness::Database;
+use crate::projects::{between, stream};
+use crate::reading::{batches, rows, table};
+use crate::role::Role;
 
-use super::{batches, failure, open_url, project, query, request, rows, table};
-
-/// A role that may only connect, dropped at the end.
-struct Role<'a> {
-    database: &'a Database,
-    name: String,
-    url: String,
-}
-
-impl<'a> Role<'a> {
-    fn create(database: &'a Database) -> Self {
-        let name = format!("reader_{}", database.name);
-        database.query(&format!(
-            "drop role if exists {name}; create role {name} login password 'secret'"
-        ));
-        let (start, rest) = database.url.split_once("://").expect("a URL");
-        let (_, host) = rest.split_once('@').expect("a URL with a user");
-        let url = format!("{start}://{name}:secret@{host}");
-        Self { database, name, url }
-    }
-}
-
-impl Drop for Role<'_> {
-    fn drop(&mut self) {
-        self.database.query(&format!(
-            "select pg_terminate_backend(pid) from pg_stat_activity where usename = '{0}'; drop owned by {0}; drop role {0}",
-            self.name
-        ));
-    }
-}
+use super::{failure, open_url, query, request};
 
 #[tokio::test]
 async fn a_role_that_may_only_select_is_enough_and_what_is_missing_is_named() {
@@ -144,13 +118,13 @@ fn check_names_every_missing_privilege_of_every_stream() {
     target.query("create table users (id int primary key, name text); create table posts (id int primary key)");
     let role = Role::create(&source);
     source.query(&format!("grant select (id) on users to {}", role.name));
-    let mut project = project(
-        &source,
-        &target,
-        "[[stream]]\nname = \"users\"\nfrom = \"social.users\"\nto = \"target.users\"\nkey = [\"id\"]\nsame_name_columns = true\n
-         [[stream]]\nname = \"posts\"\nfrom = \"social.s.posts\"\nto = \"target.posts\"\nkey = [\"id\"]\nsame_name_columns = true\n",
-    );
-    project.set("SOURCE_URL", &role.url);
+    let streams = [
+        ("users", "app.users", "target.users"),
+        ("posts", "app.s.posts", "target.posts"),
+    ]
+    .map(|(name, from, to)| stream(name, from, to, "same_name_columns = true\n"));
+    let mut project = between(&source, &target, "", &streams.concat());
+    project.set("APP_URL", &role.url);
     let ended = project.run(&["check", "mappings/demo"]);
     ended.expect(3);
     for words in [

@@ -3,8 +3,9 @@
 use dbferry::data::position::Position;
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table};
 
-use super::{batches, open, request, rows, table};
+use super::{open, request};
 
 #[tokio::test]
 async fn splits_hold_every_row_once() {

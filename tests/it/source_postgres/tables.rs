@@ -5,8 +5,9 @@ use dbferry::data::stream::Origin;
 use dbferry::data::table::TableName;
 
 use crate::harness::Database;
+use crate::reading::{batches, rows, table, table_names};
 
-use super::{batches, goes_on_anywhere, name, open, request, rows, table};
+use super::{goes_on_anywhere, open, request};
 
 #[tokio::test]
 async fn tables_of_all_sorts_are_found_and_read() {
@@ -29,15 +30,8 @@ async fn tables_of_all_sorts_are_found_and_read() {
         create schema dbferry; create table dbferry.run (id int);"#,
     );
     let source = open(&database).await;
-    let names: Vec<String> = source
-        .tables()
-        .await
-        .expect("a list")
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        names,
+        table_names(&*source).await,
         [
             "My \"Schema.Mixed \"Case",
             "kept",
@@ -48,7 +42,7 @@ async fn tables_of_all_sorts_are_found_and_read() {
             "volatile"
         ]
     );
-    assert!(source.table(&name("Parted")).await.expect("a catalog").is_none());
+    assert!(source.table(&TableName::new("Parted")).await.expect("a catalog").is_none());
     let mixed = Origin::Table(TableName {
         schema: Some("My \"Schema".to_owned()),
         name: "Mixed \"Case".to_owned(),

@@ -1,7 +1,7 @@
 //! Conditions are SQL of the database that is read, which finds their mistakes.
 
 use crate::harness::{Database, Project};
-use crate::items;
+use crate::projects::between;
 
 use super::{Shop, figures, mapping};
 
@@ -65,18 +65,12 @@ fn between_servers() -> (Project, Database, Database, String) {
          create table orders (id integer primary key, user_id uuid not null references users (id), total integer not null);
          create table tags (id integer primary key, label text not null)",
     );
-    let mut project = items::into(&target.url);
-    project.set("SOURCE_URL", &source.url);
-    project.write(
-        "config/development.toml",
-        "[connection.app]\nkind = \"postgres\"\nurl = { env = \"SOURCE_URL\" }\n\n[connection.target]\nkind = \"postgres\"\nurl = { env = \"TARGET_URL\" }\n",
-    );
     let streams = mapping("update").replace("app.users", "app.\\\"Users\\\"").replace(
         "exists (select 1 from json_each(owners) where value = $key)",
         "owners @> array[$key::uuid] -- '$key'",
     );
     let streams = &streams[..streams.rfind("[[stream]]").expect("topics")];
-    project.write("mappings/demo/streams.toml", streams);
+    let project = between(&source, &target, "", streams);
     let streams = streams.to_owned();
     (project, source, target, streams)
 }
@@ -85,18 +79,18 @@ fn between_servers() -> (Project, Database, Database, String) {
 fn one_user_moves_from_postgres_to_postgres() {
     let (project, _source, target, _) = between_servers();
     let user = "user=00000000-0000-4000-8000-000000000002";
-    let report = project
-        .run(&["run", "mappings/demo", "--for", user, "--output", "json"])
-        .expect(0)
-        .json();
+    let moved = || {
+        project
+            .run(&["run", "mappings/demo", "--for", user, "--output", "json"])
+            .expect(0)
+            .json()
+    };
+    let report = moved();
     assert_eq!(figures(&report, "users"), [1, 1, 0, 0, 0]);
     assert_eq!(figures(&report, "orders"), [1000, 1000, 0, 0, 0]);
     assert_eq!(figures(&report, "tags"), [1, 1, 0, 0, 0]);
     let before = target.query("select * from orders order by id");
-    let report = project
-        .run(&["run", "mappings/demo", "--for", user, "--output", "json"])
-        .expect(0)
-        .json();
+    let report = moved();
     assert_eq!(figures(&report, "orders"), [1000, 0, 0, 1000, 0]);
     assert!(before == target.query("select * from orders order by id"));
     project
@@ -125,21 +119,15 @@ fn conditions_are_prepared_by_the_server_that_is_read() {
         "{}",
         notes()
     );
-    project.write(
-        "mappings/demo/streams.toml",
-        &streams.replace("user_id = $key", "usr_id = $key"),
-    );
-    project
-        .run(&["plan", "mappings/demo"])
+    let planned_with = |condition: &str| {
+        project.write("mappings/demo/streams.toml", &streams.replace("user_id = $key", condition));
+        project.run(&["plan", "mappings/demo"])
+    };
+    planned_with("usr_id = $key")
         .expect(2)
         .says("usr_id")
         .says("did you mean `user_id`?");
-    project.write(
-        "mappings/demo/streams.toml",
-        &streams.replace("user_id = $key", "user_id = $key::uuid and total = $1"),
-    );
-    project
-        .run(&["plan", "mappings/demo"])
+    planned_with("user_id = $key::uuid and total = $1")
         .expect(2)
         .says("parameters beside `$key`");
 }

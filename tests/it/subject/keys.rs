@@ -6,10 +6,7 @@ use super::{Shop, figures};
 fn keys_may_hold_anything_and_other_streams_are_named() {
     for shop in Shop::both("update") {
         for (key, tags) in [("o'brien \"100%_\\", 0), ("Зоя 🦊", 0), ("$key", 1), ("42", 1), ("ann", 1)] {
-            let report = shop
-                .run(&["--for", &format!("user={key}"), "--output", "json"])
-                .expect(0)
-                .json();
+            let report = shop.report(0, &["--for", &format!("user={key}")]);
             assert_eq!(figures(&report, "users"), [1, 1, 0, 0, 0], "{key}");
             assert_eq!(figures(&report, "orders"), [3, 3, 0, 0, 0], "{key}");
             assert_eq!(figures(&report, "tags")[0], tags, "{key}");
@@ -26,7 +23,7 @@ fn keys_may_hold_anything_and_other_streams_are_named() {
             ended.expect(1).says(&format!("no row belongs to user {key}"));
         }
         assert_eq!(shop.value("select count(*) from users"), "5");
-        let report = shop.run(&["--for", "user=nobody", "--output", "json"]).expect(1).json();
+        let report = shop.report(1, &["--for", "user=nobody"]);
         assert_eq!(
             (&report["error"]["kind"], &report["for"]["key"]),
             (&"absent".into(), &"nobody".into())

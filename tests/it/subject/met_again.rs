@@ -4,34 +4,26 @@ use super::{Shop, figures, mapping};
 
 #[test]
 fn rows_that_exist_are_treated_as_declared_and_never_overwritten_by_surprise() {
-    for shop in Shop::both("update") {
-        shop.run(&["--for", "user=ann"]).expect(0);
-        shop.change("update orders set total = 99 where id = 101");
-        let report = shop.run(&["--for", "user=ann", "--output", "json"]).expect(0).json();
-        assert_eq!(figures(&report, "orders"), [3, 0, 1, 2, 0]);
-        assert_eq!(shop.value("select total from orders where id = 101"), "1");
-    }
-    for shop in Shop::both("skip") {
-        shop.run(&["--for", "user=ann"]).expect(0);
-        shop.change("update orders set total = 99 where id = 101");
-        let report = shop.run(&["--for", "user=ann", "--output", "json"]).expect(0).json();
-        assert_eq!(figures(&report, "orders"), [3, 0, 0, 3, 0]);
-        assert_eq!(shop.value("select total from orders where id = 101"), "99");
+    for (policy, found, total) in [("update", [3, 0, 1, 2, 0], "1"), ("skip", [3, 0, 0, 3, 0], "99")] {
+        for shop in Shop::both(policy) {
+            shop.run(&["--for", "user=ann"]).expect(0);
+            shop.change("update orders set total = 99 where id = 101");
+            let report = shop.report(0, &["--for", "user=ann"]);
+            assert_eq!(figures(&report, "orders"), found, "{policy}");
+            assert_eq!(shop.value("select total from orders where id = 101"), total, "{policy}");
+        }
     }
     for shop in Shop::both("error") {
         shop.run(&["--for", "user=ann"])
             .expect(0)
             .says("takes rows that exist for an error");
         let before = shop.everything();
-        let again = shop.run(&["--for", "user=ann", "--output", "json"]).expect(0).json();
+        let again = shop.report(0, &["--for", "user=ann"]);
         assert_eq!(figures(&again, "orders"), [3, 0, 0, 3, 0]);
         assert_eq!(shop.everything(), before);
         shop.change("update orders set total = 99 where id = 101");
         for _ in 0..2 {
-            let report = shop
-                .run(&["--for", "user=ann", "--max-rejects", "5", "--output", "json"])
-                .expect(4)
-                .json();
+            let report = shop.report(4, &["--for", "user=ann", "--max-rejects", "5"]);
             assert_eq!(figures(&report, "orders"), [3, 0, 0, 2, 1]);
             assert_eq!(
                 shop.open_rejects().len(),
@@ -47,7 +39,7 @@ fn rows_that_exist_are_treated_as_declared_and_never_overwritten_by_surprise() {
         );
         // Mended: the reject is resolved by the same command.
         shop.change("delete from orders where id = 101");
-        let report = shop.run(&["--for", "user=ann", "--output", "json"]).expect(0).json();
+        let report = shop.report(0, &["--for", "user=ann"]);
         assert_eq!(figures(&report, "orders"), [3, 1, 0, 2, 0]);
         assert!(shop.open_rejects().is_empty());
         assert_eq!(shop.everything(), before);
@@ -87,10 +79,7 @@ fn two_users_rows_with_one_target_key_collide_as_in_a_run_of_all() {
         let same = mapping("update").replacen("id = \"id\"", "id = \"id % 100\"", 1);
         shop.project.write("mappings/demo/streams.toml", &same);
         shop.run(&["--for", "user=ann"]).expect(0);
-        let report = shop
-            .run(&["--for", "user=bob", "--max-rejects", "9", "--output", "json"])
-            .expect(4)
-            .json();
+        let report = shop.report(4, &["--for", "user=bob", "--max-rejects", "9"]);
         assert_eq!(figures(&report, "orders"), [3, 0, 0, 0, 3]);
         assert_eq!(shop.value("select count(*) from orders where user_id = 'ann'"), "3");
         assert!(
@@ -117,17 +106,14 @@ fn rows_that_refer_to_each_other_and_to_those_of_others() {
         );
         let notes = mapping("update").replacen("orders", "notes", 3);
         shop.project.write("mappings/demo/streams.toml", &notes);
-        let report = shop
-            .run(&["--for", "user=ann", "--max-rejects", "9", "--output", "json"])
-            .expect(4)
-            .json();
+        let report = shop.report(4, &["--for", "user=ann", "--max-rejects", "9"]);
         assert_eq!(
             figures(&report, "notes"),
             [3, 2, 0, 0, 1],
             "a note of ann's that comes after the one it refers to"
         );
         shop.run(&["--for", "user=bob"]).expect(0);
-        let report = shop.run(&["--for", "user=ann", "--output", "json"]).expect(0).json();
+        let report = shop.report(0, &["--for", "user=ann"]);
         assert_eq!(figures(&report, "notes"), [3, 1, 0, 2, 0]);
         assert!(shop.open_rejects().is_empty());
         let keys = "select cast(id as text), cast(parent as text) from notes order by id";
