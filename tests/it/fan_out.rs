@@ -1,37 +1,29 @@
 //! Fan-out: one table into several databases, each with its own columns, checkpoint and rejects.
 
 use crate::harness::{Database, Project, sqlite_rows};
+use crate::projects::{SAME_NAMES, postgres, stream};
 
 const ROWS: u32 = 30_000;
 
-const MAPPING: &str = r#"
-[[stream]]
-name = "accounts"
-from = "app.users"
-to = "auth.accounts"
-key = ["id"]
-[stream.columns]
-id = "id"
-mail = "lower(mail)"
-
-[[stream]]
-name = "profiles"
-from = "app.users"
-to = "user.profiles"
-key = ["id"]
-same_name_columns = true
-[stream.columns]
-id = "id"
-
-[[stream]]
-name = "ages"
-from = "app.users"
-to = "file.ages"
-key = ["id"]
-[stream.columns]
-age = "age"
-id = "id"
-"#;
+/// Some columns, all of those of the same name, and some others.
+fn mapping() -> String {
+    [
+        stream(
+            "accounts",
+            "app.users",
+            "auth.accounts",
+            "[stream.columns]\nid = \"id\"\nmail = \"lower(mail)\"\n",
+        ),
+        stream("profiles", "app.users", "user.profiles", SAME_NAMES),
+        stream(
+            "ages",
+            "app.users",
+            "file.ages",
+            "[stream.columns]\nage = \"age\"\nid = \"id\"\n",
+        ),
+    ]
+    .concat()
+}
 
 /// One source table, two Postgres databases and a file.
 pub(crate) struct FanOut {
@@ -46,15 +38,17 @@ impl FanOut {
         auth.query("create table accounts (id text primary key, mail text not null)");
         user.query("create table profiles (id text primary key, name text, mail text)");
         let mut project = Project::new();
-        project.set("AUTH_URL", &auth.url);
-        project.set("USER_URL", &user.url);
+        let postgres = [
+            postgres(&mut project, "auth", &auth.url),
+            postgres(&mut project, "user", &user.url),
+        ]
+        .concat();
         project.write(
             "config/development.toml",
             &format!(
                 "[limits]\n{limits}\n\
                  [connection.app]\nkind = \"sqlite\"\npath = {{ value = \"app.db\" }}\n\
-                 [connection.auth]\nkind = \"postgres\"\nurl = {{ env = \"AUTH_URL\" }}\n\
-                 [connection.user]\nkind = \"postgres\"\nurl = {{ env = \"USER_URL\" }}\n\
+                 {postgres}\
                  [connection.file]\nkind = \"sqlite\"\npath = {{ value = \"out.db\" }}\n"
             ),
         );
@@ -62,7 +56,7 @@ impl FanOut {
             "mappings/demo/project.toml",
             "name = \"demo\"\nsources = [\"app\"]\nsinks = [\"auth\", \"user\", \"file\"]\n",
         );
-        project.write("mappings/demo/streams.toml", MAPPING);
+        project.write("mappings/demo/streams.toml", &mapping());
         project.sqlite("out.db", "create table ages (id text primary key, age bigint)");
         project.sqlite(
             "app.db",

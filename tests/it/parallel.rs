@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Database, Project};
+use crate::projects::{SAME_NAMES, postgres, stream};
 
 const USERS: u32 = 12_000;
 const POSTS: u32 = 6_000;
@@ -35,23 +36,16 @@ impl Social {
         ));
         let targets = [(); 3].map(|()| Database::create());
         let mut project = Project::new();
-        let mut config =
-            format!("[limits]\n{limits}\n[connection.social]\nkind = \"postgres\"\nurl = {{ env = \"SOCIAL_URL\" }}\n");
+        let mut config = format!("[limits]\n{limits}\n{}", postgres(&mut project, "social", &source.url));
         let mut streams = String::new();
-        project.set("SOCIAL_URL", &source.url);
         for (name, target) in TARGETS.iter().zip(&targets) {
             target.query(SOURCE.split_inclusive(';').next().expect("users"));
-            let variable = format!("{}_URL", name.to_uppercase());
-            project.set(&variable, &target.url);
-            let connection = format!("[connection.{name}]\nkind = \"postgres\"\nurl = {{ env = \"{variable}\" }}\n");
-            let stream = format!(
-                "[[stream]]\nname = \"{name}_users\"\nfrom = \"social.users\"\nto = \"{name}.users\"\nkey = [\"id\"]\nsame_name_columns = true\n[stream.columns]\nid = \"id\"\n"
-            );
-            config.push_str(&connection);
-            streams.push_str(&stream);
+            config.push_str(&postgres(&mut project, name, &target.url));
+            let to = format!("{name}.users");
+            streams.push_str(&stream(&format!("{name}_users"), "social.users", &to, SAME_NAMES));
         }
         targets[2].query(SOURCE.split_inclusive(';').nth(1).expect("posts"));
-        streams += "[[stream]]\nname = \"posts\"\nfrom = \"social.posts\"\nto = \"post.posts\"\nkey = [\"id\"]\nsame_name_columns = true\n[stream.columns]\nid = \"id\"\n";
+        streams.push_str(&stream("posts", "social.posts", "post.posts", SAME_NAMES));
         project.write("config/development.toml", &config);
         project.write(
             "mappings/demo/project.toml",

@@ -1,20 +1,31 @@
 //! The SQLite and PocketBase sources, read through the public interface from real files.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use dbferry::ErrorKind;
 use dbferry::config::connection::{Connection, ConnectionKind};
 use dbferry::data::batch::SourceBatch;
 use dbferry::data::column::ColumnType;
 use dbferry::data::position::Position;
-use dbferry::data::stream::{Origin, ReadColumn, ReadRequest};
+use dbferry::data::stream::{Origin, ReadRequest};
 use dbferry::data::table::TableName;
 use dbferry::source::{self, Source};
+use tempfile::TempDir;
+
+use crate::reading::{batches, rows, table, table_names, three_at_a_time};
 
 const SAMPLE: &str = "mappings/game/sample/pb_data/data.db";
 const SAMPLE_0_22: &str = "tests/fixtures/pocketbase_0_22/data.db";
+
+/// A file with tables, in a folder of its own.
+fn file(sql: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let connection = rusqlite::Connection::open(&path).expect("a file");
+    connection.execute_batch(sql).expect("tables");
+    (folder, path)
+}
 
 async fn sqlite(path: &Path) -> Box<dyn Source> {
     source::open(&Connection {
@@ -38,55 +49,12 @@ async fn pocketbase(path: &str) -> Box<dyn Source> {
     .expect("a PocketBase database")
 }
 
-fn table(name: &str) -> Origin {
-    Origin::Table(TableName::new(name))
-}
-
+/// Columns with types by name, three rows at a time.
 fn request(origin: Origin, columns: &[(&str, &str)], key: &[&str]) -> ReadRequest {
-    ReadRequest {
-        origin,
-        columns: columns
-            .iter()
-            .map(|(name, ty)| ReadColumn {
-                name: (*name).to_owned(),
-                ty: ColumnType::parse(ty).expect("a type name"),
-            })
-            .collect(),
-        key: key.iter().map(|name| (*name).to_owned()).collect(),
-        after: None,
-        subject: None,
-        only: None,
-        rows_max: 3,
-        bytes_max: 1 << 20,
-    }
-}
-
-async fn batches(source: &dyn Source, request: ReadRequest) -> Vec<SourceBatch> {
-    let mut receiver = source.read(request).await.expect("a readable stream");
-    let mut all = Vec::new();
-    while let Some(batch) = receiver.recv().await {
-        all.push(batch.expect("a batch"));
-    }
-    all
-}
-
-/// Rows as text, columns apart by `|`.
-fn rows(batches: &[SourceBatch]) -> Vec<String> {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut all = Vec::new();
-    for batch in batches {
-        let formatters: Vec<_> = batch
-            .rows
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options).expect("a formatter"))
-            .collect();
-        for row in 0..batch.rows.num_rows() {
-            let cells: Vec<_> = formatters.iter().map(|column| column.value(row).to_string()).collect();
-            all.push(cells.join("|"));
-        }
-    }
-    all
+    let columns = columns
+        .iter()
+        .map(|(name, ty)| ((*name).to_owned(), ColumnType::parse(ty).expect("a type name")));
+    three_at_a_time(origin, columns, key)
 }
 
 /// Reads a stream from its start, then again after each batch's position: what follows must be
@@ -121,22 +89,10 @@ create view seen as select v from by_row_id;";
 
 #[tokio::test]
 async fn every_kind_of_key_is_read_in_order_and_goes_on_after_any_row() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("keys.db");
-    rusqlite::Connection::open(&path)
-        .expect("a file")
-        .execute_batch(KEYS)
-        .expect("tables");
+    let (_folder, path) = file(KEYS);
     let source = sqlite(&path).await;
-    let names: Vec<_> = source
-        .tables()
-        .await
-        .expect("names")
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        names,
+        table_names(source.as_ref()).await,
         ["by_integer", "by_row_id", "by_text", "by_two", "mixed", "seen", "shadowed"]
     );
     let key_of = async |name: &str| {
@@ -186,15 +142,10 @@ async fn every_kind_of_key_is_read_in_order_and_goes_on_after_any_row() {
 
 #[tokio::test]
 async fn a_row_that_does_not_decode_is_a_reject_beside_its_neighbours() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("bad.db");
-    rusqlite::Connection::open(&path)
-        .expect("a file")
-        .execute_batch(
-            "create table t (id integer primary key, v text);
-             insert into t values (1, 'ok'), (2, cast(x'ff41' as text)), (3, 'fine'), (4, x'00'), (5, 'last');",
-        )
-        .expect("tables");
+    let (_folder, path) = file(
+        "create table t (id integer primary key, v text);
+         insert into t values (1, 'ok'), (2, cast(x'ff41' as text)), (3, 'fine'), (4, x'00'), (5, 'last');",
+    );
     let source = sqlite(&path).await;
     let read = batches(
         source.as_ref(),
@@ -272,12 +223,7 @@ async fn one_moment_is_read_while_the_application_writes_on() {
 
 #[tokio::test]
 async fn the_source_is_never_written() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("ro.db");
-    rusqlite::Connection::open(&path)
-        .expect("a file")
-        .execute_batch("create table t (id integer primary key); insert into t values (1)")
-        .expect("tables");
+    let (folder, path) = file("create table t (id integer primary key); insert into t values (1)");
     let before = std::fs::read(&path).expect("bytes");
     let source = sqlite(&path).await;
     for sql in [
@@ -332,13 +278,7 @@ async fn both_generations_of_pocketbase_tell_their_collections() {
     };
     for (generation, path) in [("current", SAMPLE), ("0_22", SAMPLE_0_22)] {
         let source = pocketbase(path).await;
-        let names: Vec<_> = source
-            .tables()
-            .await
-            .expect("names")
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let names = table_names(source.as_ref()).await;
         let mut told = format!("{}\n", names.join(" "));
         for name in ["users", "matches", "showcase", "top_players"] {
             if names.iter().any(|other| other == name) {

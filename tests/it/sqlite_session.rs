@@ -12,10 +12,11 @@ use dbferry::data::reject::{Reason, Reject};
 use dbferry::data::stream::{OnConflict, StreamTarget};
 use dbferry::data::table::TableName;
 use dbferry::ledger::Claim;
-use dbferry::sink::{LeaseRequest, Session};
+use dbferry::sink::LeaseRequest;
 use uuid::Uuid;
 
-use crate::sqlite_sink::{Target, checkpoint, commit, entry, int, lease, rows, text};
+use crate::checkpoint::{checkpoint, entry};
+use crate::sqlite_sink::{Target, begin, commit, int, lease, rows, text};
 
 const DDL: &str = "create table t (id integer primary key autoincrement, note text)";
 
@@ -40,12 +41,6 @@ fn reject(id: i64) -> Reject {
         detail: "longer than 3".to_owned(),
         row: format!("{{\"id\":{id}}}"),
     }
-}
-
-/// Opens the stream and begins its batch after `sequence`.
-async fn begin(session: &mut dyn Session, stream: &StreamTarget, sequence: i64) {
-    session.open_stream(stream, 0, false).await.expect("a stream");
-    session.begin(sequence, false).await.expect("a batch");
 }
 
 #[tokio::test(flavor = "multi_thread")]
