@@ -13,8 +13,7 @@ use dbferry::data::batch::SourceBatch;
 use dbferry::data::column::ColumnType;
 use dbferry::data::finding::{Place, SourceFile};
 use dbferry::data::position::{KeyBuffer, KeyRef, Position};
-use dbferry::data::stream::{OnConflict, Triggers};
-use dbferry::data::table::{Column, Fill, Table, TableName};
+use dbferry::data::table::{Column, Table, TableName};
 use dbferry::mapping::Stream;
 use dbferry::mapping::stream::{From, Located, TableRef};
 use dbferry::transform::{Transform, compile};
@@ -83,22 +82,14 @@ fn text(value: &str) -> Located<String> {
 
 fn table(name: &str, columns: &[(&str, &str)], flexible: bool) -> Table {
     let columns = columns.iter().map(|(name, ty)| Column {
-        name: (*name).to_owned(),
-        ty: ColumnType::parse(ty).expect("a type"),
         nullable: *name != "id",
-        fill: Fill::Nothing,
         flexible,
-        wire: None,
+        ..Column::new(*name, ColumnType::parse(ty).expect("a type"))
     });
     Table {
-        name: TableName::new(name),
-        columns: columns.collect(),
         key: vec!["id".to_owned()],
         uniques: vec![vec!["id".to_owned()]],
-        foreign_keys: Vec::new(),
-        rows_estimate: None,
-        text_holds_nul: false,
-        notes: Vec::new(),
+        ..Table::new(TableName::new(name), columns.collect())
     }
 }
 
@@ -110,24 +101,11 @@ fn transform(columns: &[(&str, &str)]) -> Transform {
         },
         place: text(name).place,
     };
+    let from = From::Table(end("users"));
     let stream = Stream {
-        name: text("players"),
-        from: From::Table(end("users")),
-        to: end("players"),
         key: vec![text("id")],
-        source_key: None,
-        on_conflict: OnConflict::Error,
-        triggers: Triggers::Off,
-        after: Vec::new(),
-        filter: None,
-        rules: Vec::new(),
         columns: columns.iter().map(|(name, sql)| (text(name), text(sql))).collect(),
-        same_name_columns: None,
-        types: Vec::new(),
-        allow_precision_loss: Vec::new(),
-        subjects: Vec::new(),
-        ignore: Vec::new(),
-        place: text("").place,
+        ..Stream::new(text("players"), from, end("players"), text("").place)
     };
     compile(
         &stream,

@@ -1,4 +1,4 @@
--- The target, the same for dbferry and for COPY: primary keys in place.
+-- The tables of both ends, the same for dbferry and for COPY: primary keys in place.
 create table users (
     id bigint primary key,
     email text not null,

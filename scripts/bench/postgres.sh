@@ -16,9 +16,9 @@ with=${WITH:-dbferry splits copy dump}
 from=$server/dbferry_bench_source
 to=$server/dbferry_bench
 
-# --- data: made once for each number of rows, and again when the script that makes it changes --
+# --- data: made once for each number of rows, and again when what makes it changes -------------
 
-stamp=$(sha256sum "$project/source.sql" | cut -c1-12)-$rows
+stamp=$(cat "$project"/{source,target}.sql | sha256sum | cut -c1-12)-$rows
 source_is_there() { [ "$(sql dbferry_bench_source "select obj_description('users'::regclass)" 2>/dev/null)" = "$stamp" ]; }
 if ! source_is_there; then
     say "making $rows users and $((rows * 2)) posts"

@@ -1,5 +1,5 @@
 -- What a database collects over the years. mappings/bento/sample/README.md lists every row of this
--- file and what becomes of it; tests/it/bento.rs holds both to it. The number of traps is fixed.
+-- file and what becomes of it; tests/it/bento/traps.rs holds both to it. The number of traps is fixed.
 
 -- NULL in a column that the targets want filled.
 insert into users (id, username, first_name, last_name, password, salt, status, created_at, updated_at)

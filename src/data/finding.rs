@@ -32,6 +32,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place of what no file holds.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        let (path, text) = (String::new(), String::new());
+        Self {
+            file: Arc::new(SourceFile { path, text }),
+            span: 0..0,
+        }
+    }
+
     /// Line and column, both counted from 1; the column in characters.
     #[must_use]
     pub fn line_column(&self) -> (usize, usize) {

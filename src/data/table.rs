@@ -67,6 +67,20 @@ pub struct Column {
     pub wire: Option<String>,
 }
 
+impl Column {
+    /// A column of which only name and type are known: it may hold NULL, and nothing fills it.
+    pub fn new(name: impl Into<String>, ty: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            ty,
+            nullable: true,
+            fill: Fill::Nothing,
+            flexible: false,
+            wire: None,
+        }
+    }
+}
+
 /// A foreign key of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
@@ -106,6 +120,21 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of which only name and columns are known: no key, nothing that refers to another.
+    #[must_use]
+    pub const fn new(name: TableName, columns: Vec<Column>) -> Self {
+        Self {
+            name,
+            columns,
+            key: Vec::new(),
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            rows_estimate: None,
+            text_holds_nul: false,
+            notes: Vec::new(),
+        }
+    }
+
     /// The column of that name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {

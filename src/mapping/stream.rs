@@ -198,6 +198,33 @@ pub struct Stream {
     pub place: Place,
 }
 
+impl Stream {
+    /// A stream of which only the ends are known: no key, no columns, everything else as where a
+    /// mapping leaves it out.
+    #[must_use]
+    pub const fn new(name: Located<String>, from: From, to: Located<TableRef>, place: Place) -> Self {
+        Self {
+            name,
+            from,
+            to,
+            key: Vec::new(),
+            source_key: None,
+            on_conflict: OnConflict::Error,
+            triggers: Triggers::Off,
+            after: Vec::new(),
+            filter: None,
+            rules: Vec::new(),
+            columns: Vec::new(),
+            same_name_columns: None,
+            types: Vec::new(),
+            allow_precision_loss: Vec::new(),
+            subjects: Vec::new(),
+            ignore: Vec::new(),
+            place,
+        }
+    }
+}
+
 /// What no stream is meant to move, each with the reason (`[ignore]` of the project).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignore {

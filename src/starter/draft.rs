@@ -1,14 +1,12 @@
 //! A stream in the making: its key, its columns, and whether it can stand as it is.
 
-use std::sync::Arc;
-
 use super::column::{self, Line, State};
 use super::pair::{self, Near, Origin, Pair};
 use super::{Ends, Outline, name, quote, remark};
 use crate::data::column::ColumnType;
 use crate::data::document::NAME_BYTES_MAX;
-use crate::data::finding::{Finding, Place, Severity, SourceFile, listed};
-use crate::data::stream::{OnConflict, Triggers};
+use crate::data::finding::{Finding, Place, Severity, listed};
+use crate::data::stream::OnConflict;
 use crate::data::table::{Table, TableName};
 use crate::mapping::stream::{From, Located, TableRef};
 use crate::mapping::{Stream, check};
@@ -243,15 +241,14 @@ impl<'a> Draft<'a> {
         let origin = self.from.as_ref()?;
         let columns = self.lines.iter().filter(|line| line.state != State::Out);
         let columns = columns.filter_map(|line| Some((located(line.column.name.clone()), located(line.expression.clone()?))));
+        let from = From::Table(located(origin.from.clone()));
+        let plain = Stream::new(located(self.name.clone()), from, located(self.to.clone()), Place::nowhere());
         Some(Stream {
-            name: located(self.name.clone()),
-            from: From::Table(located(origin.from.clone())),
-            to: located(self.to.clone()),
             key: self.key.iter().cloned().map(located).collect(),
             source_key: self.source_key.clone().map(|key| key.into_iter().map(located).collect()),
             on_conflict: self.on_conflict,
             columns: columns.collect(),
-            ..plain_stream("", "")
+            ..plain
         })
     }
 
@@ -280,38 +277,16 @@ pub(super) fn plain_stream(column: &str, expression: &str) -> Stream {
         connection: String::new(),
         table: TableName::new(""),
     };
+    let from = From::Table(located(nothing.clone()));
+    let plain = Stream::new(located(String::new()), from, located(nothing), Place::nowhere());
     Stream {
-        name: located(String::new()),
-        from: From::Table(located(nothing.clone())),
-        to: located(nothing),
-        key: Vec::new(),
-        source_key: None,
-        on_conflict: OnConflict::Error,
-        triggers: Triggers::Off,
-        after: Vec::new(),
-        filter: None,
-        rules: Vec::new(),
         columns: vec![(located(column.to_owned()), located(expression.to_owned()))],
-        same_name_columns: None,
-        types: Vec::new(),
-        allow_precision_loss: Vec::new(),
-        subjects: Vec::new(),
-        ignore: Vec::new(),
-        place: nowhere(),
+        ..plain
     }
-}
-
-pub(super) fn located<T>(value: T) -> Located<T> {
-    Located { value, place: nowhere() }
 }
 
 /// What is not written yet has no place.
-fn nowhere() -> Place {
-    Place {
-        file: Arc::new(SourceFile {
-            path: String::new(),
-            text: String::new(),
-        }),
-        span: 0..0,
-    }
+pub(super) fn located<T>(value: T) -> Located<T> {
+    let place = Place::nowhere();
+    Located { value, place }
 }

@@ -106,16 +106,12 @@ fn digits(ty: &ColumnType) -> Option<(i32, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::table::Fill;
 
     fn column(ty: &str, wire: &str) -> Column {
+        let ty = ColumnType::parse(ty).unwrap_or_else(|| ColumnType::Opaque { name: ty.to_owned() });
         Column {
-            name: "c".to_owned(),
-            ty: ColumnType::parse(ty).unwrap_or_else(|| ColumnType::Opaque { name: ty.to_owned() }),
-            nullable: true,
-            fill: Fill::Nothing,
-            flexible: false,
             wire: (!wire.is_empty()).then(|| wire.to_owned()),
+            ..Column::new("c", ty)
         }
     }
 

@@ -11,8 +11,8 @@ use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
 use crate::data::finding::{Finding, Place, SourceFile};
 use crate::data::position::{KeyBuffer, KeyRef, Position};
-use crate::data::stream::{OnConflict, ReadColumn, Triggers};
-use crate::data::table::{Column, Fill, Table, TableName};
+use crate::data::stream::ReadColumn;
+use crate::data::table::{Column, Table, TableName};
 use crate::mapping::Stream;
 use crate::mapping::stream::{From, Located, TableRef};
 
@@ -43,23 +43,15 @@ pub(super) fn table(name: &str, columns: &[&str], key: &[&str]) -> Table {
         let (ty, flexible) = ty.strip_suffix(" flexible").map_or((ty, false), |ty| (ty, true));
         let (ty, nullable) = ty.strip_suffix(" not null").map_or((ty, true), |ty| (ty, false));
         Column {
-            name: name.to_owned(),
-            ty: ColumnType::parse(ty).unwrap_or_else(|| panic!("{ty} is no type")),
             nullable,
-            fill: Fill::Nothing,
             flexible,
-            wire: None,
+            ..Column::new(name, ColumnType::parse(ty).unwrap_or_else(|| panic!("{ty} is no type")))
         }
     };
     Table {
-        name: TableName::new(name),
-        columns: columns.iter().map(column).collect(),
         uniques: if key.is_empty() { Vec::new() } else { vec![key.clone()] },
         key,
-        foreign_keys: Vec::new(),
-        rows_estimate: None,
-        text_holds_nul: false,
-        notes: Vec::new(),
+        ..Table::new(TableName::new(name), columns.iter().map(column).collect())
     }
 }
 
@@ -72,24 +64,11 @@ pub(super) fn stream(key: &[&str], columns: &[(&str, &str)]) -> Stream {
         },
         place: text(name).place,
     };
+    let from = From::Table(end("users"));
     Stream {
-        name: text("players"),
-        from: From::Table(end("users")),
-        to: end("players"),
         key: key.iter().map(|name| text(name)).collect(),
-        source_key: None,
-        on_conflict: OnConflict::Error,
-        triggers: Triggers::Off,
-        after: Vec::new(),
-        filter: None,
-        rules: Vec::new(),
         columns: texts(columns),
-        same_name_columns: None,
-        types: Vec::new(),
-        allow_precision_loss: Vec::new(),
-        subjects: Vec::new(),
-        ignore: Vec::new(),
-        place: text("[[stream]]").place,
+        ..Stream::new(text("players"), from, end("players"), text("[[stream]]").place)
     }
 }
 

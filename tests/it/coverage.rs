@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Ended, Project};
+use crate::harness::{Database, Ended, Project, file_connection, url_connection};
 
 /// One shared database in small, with the traps that a move into several databases has.
 const SOURCE: &str = "
@@ -90,9 +90,12 @@ impl Shared {
         project.set("SOCIAL_URL", &social.url);
         project.write(
             "config/development.toml",
-            "[connection.shared]\nkind = \"sqlite\"\npath = { value = \"shared.db\" }\n\n\
-             [connection.auth]\nkind = \"postgres\"\nurl = { env = \"AUTH_URL\" }\n\n\
-             [connection.social]\nkind = \"postgres\"\nurl = { env = \"SOCIAL_URL\" }\n",
+            &[
+                file_connection("shared", "sqlite", "shared.db"),
+                url_connection("auth", "AUTH_URL"),
+                url_connection("social", "SOCIAL_URL"),
+            ]
+            .concat(),
         );
         project.sqlite("shared.db", SOURCE);
         project.write("mappings/demo/project.toml", PROJECT);
@@ -306,8 +309,7 @@ fn what_queries_and_disabled_streams_read_is_not_known() {
         "query = { connection = \"shared\", sql = \"select u.* from users as u -- audit_log\" }\nto = \"social.profiles\"",
     );
     shared.project.write("mappings/demo/streams.toml", &streams);
-    let config = std::fs::read_to_string(shared.project.path("config/development.toml")).expect("the configuration");
-    let config = config.replace(
+    let config = shared.project.text("config/development.toml").replace(
         "url = { env = \"AUTH_URL\" }",
         "url = { env = \"AUTH_URL\" }\ndisabled = true",
     );
@@ -414,7 +416,7 @@ fn narrower() -> (Project, [Database; 2]) {
     project.set("TO_URL", &to.url);
     project.write(
         "config/development.toml",
-        "[connection.old]\nkind = \"postgres\"\nurl = { env = \"FROM_URL\" }\n\n[connection.new]\nkind = \"postgres\"\nurl = { env = \"TO_URL\" }\n",
+        &(url_connection("old", "FROM_URL") + &url_connection("new", "TO_URL")),
     );
     project.write(
         "mappings/demo/project.toml",

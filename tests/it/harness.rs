@@ -68,6 +68,37 @@ pub(crate) fn text(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Files below a folder with that extension, in the order of their paths.
+pub(crate) fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|other| other == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Writes a file, and the folders that it is in.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+    std::fs::write(path, text).expect("a file in the scratch folder");
+}
+
+/// A connection of a configuration: a file in the project's folder.
+pub(crate) fn file_connection(name: &str, kind: &str, path: &str) -> String {
+    format!("[connection.{name}]\nkind = \"{kind}\"\npath = {{ value = \"{path}\" }}\n\n")
+}
+
+/// A connection of a configuration: a Postgres database whose URL is in a variable.
+pub(crate) fn url_connection(name: &str, variable: &str) -> String {
+    format!("[connection.{name}]\nkind = \"postgres\"\nurl = {{ env = \"{variable}\" }}\n\n")
+}
+
 /// Copies a folder with all that is in it.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
@@ -156,9 +187,12 @@ impl Project {
 
     /// Writes a file.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
-        std::fs::write(path, text).expect("a file in the scratch folder");
+        write(&self.path(name), text);
+    }
+
+    /// Text of a file.
+    pub(crate) fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// Sets a variable for every command.

@@ -1,23 +1,12 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::data::column::ColumnType;
-use crate::data::finding::{Severity, SourceFile};
-use crate::data::stream::{OnConflict, Triggers};
+use crate::data::finding::Severity;
 use crate::data::table::Column;
 use crate::mapping::stream::{From, Ignore};
 
 fn located<T>(value: T) -> Located<T> {
-    Located {
-        value,
-        place: Place {
-            file: Arc::new(SourceFile {
-                path: "x.toml".to_owned(),
-                text: String::new(),
-            }),
-            span: 0..0,
-        },
-    }
+    let place = Place::nowhere();
+    Located { value, place }
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Vec<(Located<String>, Located<String>)> {
@@ -32,24 +21,15 @@ fn table_ref(name: &str) -> TableRef {
 }
 
 fn stream(name: &str, from: &str, ignore: &[(&str, &str)]) -> Stream {
+    let from = From::Table(located(table_ref(from)));
     Stream {
-        name: located(name.to_owned()),
-        from: From::Table(located(table_ref(from))),
-        to: located(table_ref("there.t")),
-        key: Vec::new(),
-        source_key: None,
-        on_conflict: OnConflict::Error,
-        triggers: Triggers::Off,
-        after: Vec::new(),
-        filter: None,
-        rules: Vec::new(),
-        columns: Vec::new(),
-        same_name_columns: None,
-        types: Vec::new(),
-        allow_precision_loss: Vec::new(),
-        subjects: Vec::new(),
         ignore: texts(ignore),
-        place: located(()).place,
+        ..Stream::new(
+            located(name.to_owned()),
+            from,
+            located(table_ref("there.t")),
+            Place::nowhere(),
+        )
     }
 }
 
@@ -69,23 +49,10 @@ fn project(streams: Vec<Stream>) -> Project {
 /// A table; a column with `*` is computed by the source.
 fn table(name: &str, columns: &[&str]) -> Table {
     let column = |text: &&str| Column {
-        name: text.trim_end_matches('*').to_owned(),
-        ty: ColumnType::TEXT,
-        nullable: true,
         fill: if text.ends_with('*') { Fill::Generated } else { Fill::Nothing },
-        flexible: false,
-        wire: None,
+        ..Column::new(text.trim_end_matches('*'), ColumnType::TEXT)
     };
-    Table {
-        name: TableName::new(name),
-        columns: columns.iter().map(column).collect(),
-        key: Vec::new(),
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        rows_estimate: None,
-        text_holds_nul: false,
-        notes: Vec::new(),
-    }
+    Table::new(TableName::new(name), columns.iter().map(column).collect())
 }
 
 fn sources(tables: &[&str]) -> Sources {

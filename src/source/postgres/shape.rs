@@ -6,7 +6,7 @@ use sqlx::{Column as _, PgConnection};
 use super::failure;
 use crate::data::column::ColumnType;
 use crate::data::stream::Origin;
-use crate::data::table::{Column, Fill, Table, TableName};
+use crate::data::table::{Column, Table, TableName};
 use crate::postgres::catalog::{self, get, id_of};
 use crate::postgres::error::classify;
 use crate::postgres::wire_type::resolve;
@@ -222,25 +222,12 @@ pub(super) async fn query(connection: &mut PgConnection, sql: &str) -> Result<Sh
         let unknown = collation == 0 && matches!(resolved.ty, ColumnType::Text { .. });
         fact.loose |= resolved.loose || unknown;
         columns.push(Column {
-            name: column.name().to_owned(),
-            ty: resolved.ty,
-            nullable: true,
-            fill: Fill::Nothing,
-            flexible: false,
             wire: resolved.wire,
+            ..Column::new(column.name(), resolved.ty)
         });
     }
     Ok(Shape {
-        table: Table {
-            name: TableName::new("query"),
-            columns,
-            key: Vec::new(),
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            rows_estimate: None,
-            text_holds_nul: false,
-            notes: Vec::new(),
-        },
+        table: Table::new(TableName::new("query"), columns),
         oid: None,
         from,
         facts,

@@ -155,14 +155,8 @@ pub(super) fn query(connection: &Connection, meanings: &Meanings, sql: &str) -> 
     connection.prepare(&format!("select * from (\n{sql}\n)")).map_err(mapping)?;
     let mut shape = Shape {
         table: Table {
-            name: TableName::new("query"),
-            columns: Vec::new(),
-            key: Vec::new(),
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            rows_estimate: None,
             text_holds_nul: true,
-            notes: Vec::new(),
+            ..Table::new(TableName::new("query"), Vec::new())
         },
         empties: HashMap::new(),
         never_null: HashSet::new(),

@@ -1,12 +1,10 @@
 //! How a column is written as an expression.
 
-use std::sync::Arc;
-
 use super::names;
 use super::syntax::Text;
 use crate::data::column::ColumnType;
-use crate::data::finding::{Located, Place, SourceFile};
-use crate::data::table::{Column, Fill, Table, TableName};
+use crate::data::finding::{Located, Place};
+use crate::data::table::{Column, Table, TableName};
 
 /// Words that PostgreSQL reserves, in order: bare they would be read as columns here, but nowhere
 /// else that the expression may be copied to.
@@ -113,31 +111,11 @@ fn quoted(name: &str) -> String {
 /// Whether the bare name is nothing but that column, in the places where people put columns.
 fn reads_as_column(name: &str) -> bool {
     let value = format!("case when {name} is null then coalesce({name}, {name}) || {name}::text else {name} end");
-    let place = Place {
-        file: Arc::new(SourceFile {
-            path: String::new(),
-            text: String::new(),
-        }),
-        span: 0..0,
+    let sql = Located {
+        value,
+        place: Place::nowhere(),
     };
-    let sql = Located { value, place };
-    let table = Table {
-        name: TableName::new("source"),
-        columns: vec![Column {
-            name: name.to_owned(),
-            ty: ColumnType::TEXT,
-            nullable: true,
-            fill: Fill::Nothing,
-            flexible: false,
-            wire: None,
-        }],
-        key: Vec::new(),
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        rows_estimate: None,
-        text_holds_nul: false,
-        notes: Vec::new(),
-    };
+    let table = Table::new(TableName::new("source"), vec![Column::new(name, ColumnType::TEXT)]);
     let Ok((text, mut tree)) = Text::parse(&sql) else {
         return false;
     };

@@ -1,0 +1,157 @@
+//! Configurations: what their values become, and what is said of wrong ones.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use dbferry::config::connection::ConnectionKind;
+use dbferry::config::load::Config;
+use dbferry::config::secret::Environment;
+use secrecy::ExposeSecret;
+
+use super::{bad_config, folder, shown, shown_findings};
+use crate::harness::write;
+
+#[test]
+fn a_configuration_resolves_its_values() {
+    let text = "
+        [limits]
+        max_rejects = 7
+        [connection.sqlite]
+        kind = 'sqlite'
+        path = { env = 'UNSET', default = 'a b.db' }
+        disabled = true
+        [connection.pocketbase]
+        kind = 'pocketbase'
+        path = { value = 'pb_data' }
+        [connection.game]
+        kind = 'postgres'
+        url = { env = 'GAME_URL' }
+        create_database = true
+        [connection.other]
+        kind = 'postgres'
+        url = { file = 'SECRET' }
+    ";
+    let folder = folder(&[("secret", "postgres://u:hunter2@h/other\n")]);
+    let secret = folder.path().join("secret").display().to_string();
+    write(&folder.path().join("test.toml"), &text.replace("SECRET", &secret));
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    assert_eq!(config.connections(), ["sqlite", "pocketbase", "game", "other"]);
+    assert_eq!(config.limits.max_rejects, 7);
+    assert_eq!(config.limits.batch_rows_max, 131_072);
+    assert!(config.is_disabled("sqlite") && !config.is_disabled("game"));
+
+    let url = "postgres://u:hunter2@h/game";
+    let environment: Environment = [(OsString::from("GAME_URL"), OsString::from(url))].into_iter().collect();
+    let kind = |name: &str| config.resolve_in(name, &environment).expect("resolved").kind;
+    assert!(matches!(kind("sqlite"), ConnectionKind::Sqlite { path, create_database: false } if path == Path::new("a b.db")));
+    assert!(matches!(kind("pocketbase"), ConnectionKind::Pocketbase { path } if path == Path::new("pb_data")));
+    let ConnectionKind::Postgres {
+        url: game,
+        create_database,
+        ..
+    } = kind("game")
+    else {
+        panic!("the kind that is declared")
+    };
+    assert!(create_database);
+    assert_eq!(game.expose_secret(), url);
+    let ConnectionKind::Postgres { url: other, .. } = kind("other") else {
+        panic!("the kind that is declared")
+    };
+    assert_eq!(other.expose_secret(), "postgres://u:hunter2@h/other");
+    assert!(!format!("{config:?} {:?} {:?}", kind("game"), kind("other")).contains("hunter2"));
+}
+
+#[test]
+fn config_keys_types_and_kinds() {
+    insta::assert_snapshot!(bad_config(
+        "[limits]\nbatch_row_max = 5\nbatch_rows_max = 0\nmax_rejects = \"many\"\n\n\
+         [connection.game]\nkind = \"postgress\"\n\n\
+         [connection.\"the old one\"]\nkind = \"sqlite\"\nurl = { env = \"OLD_URL\" }\n\n\
+         [connection.pb]\nkind = \"pocketbase\"\npath = { value = \"pb_data\", env = \"PB\" }\ncreate_database = true\n"
+    ));
+}
+
+#[test]
+fn config_of_a_new_database_where_none_is_created() {
+    insta::assert_snapshot!(bad_config(
+        "[connection.game]\nkind = \"postgres\"\nurl = { env = \"URL\" }\nowner = \"me\"\n\n\
+         [connection.file]\nkind = \"sqlite\"\npath = { value = \"a.db\" }\ncreate_database = true\nencoding = \"UTF8\"\n\n\
+         [connection.other]\nkind = \"postgres\"\nurl = { env = \"URL\" }\ncreate_database = true\nowner = \"\"\n"
+    ));
+}
+
+#[test]
+fn config_text_instead_of_a_table() {
+    let text = bad_config("[connection.game]\nkind = \"postgres\"\nurl = \"postgres://me:hunter2@localhost/game\"\n");
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_password_in_the_file() {
+    let text = bad_config("[connection.game]\nkind = \"postgres\"\nurl = { value = \"postgres://me:hunter2@localhost/game\" }\n");
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_bad_syntax_beside_a_password() {
+    let text = bad_config("[connection.game]\nkind = \"postgres\"\nurl = { value = \"postgres://me:hunter2@localhost/game\" \n");
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_bad_url_in_the_file() {
+    insta::assert_snapshot!(bad_config(
+        "[connection.a]\nkind = \"postgres\"\nurl = { value = \"mysql://localhost/game\" }\n\
+         [connection.b]\nkind = \"postgres\"\nurl = { env = \"B\", default = \"postgres://localhost\" }\n"
+    ));
+}
+
+#[test]
+fn config_variables_and_secret_files() {
+    let folder = folder(&[(
+        "test.toml",
+        "[connection.unset]\nkind = \"postgres\"\nurl = { env = \"GAME_DATABASE_URL\" }\n\
+         [connection.bad]\nkind = \"postgres\"\nurl = { env = \"BAD_URL\" }\n\
+         [connection.empty]\nkind = \"sqlite\"\npath = { env = \"EMPTY\" }\n\
+         [connection.file]\nkind = \"postgres\"\nurl = { file = \"no/such/file\" }\n",
+    )]);
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    let environment: Environment = [
+        ("BAD_URL", "postgres://me:hunter2@localhost:port/game"),
+        ("EMPTY", ""),
+        ("GAME_DATABSE_URL", "x"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+    .collect();
+    let findings = config.connections().into_iter().flat_map(|name| {
+        let error = config.resolve_in(name, &environment).expect_err("a mistake");
+        error.into_findings()
+    });
+    let text = shown_findings(&folder, findings.collect());
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_environment_or_connection_that_is_not_there() {
+    let folder = folder(&[
+        ("development.toml", ""),
+        ("embedded.toml", "[connection.game]\nkind = 'sqlite'\npath = {value='x'}\n"),
+    ]);
+    let missing = |name: &str| shown(&folder, &Config::load(folder.path(), name).expect_err("no such environment"));
+    let config = Config::load(folder.path(), "embedded").expect("a good file");
+    let environment: Environment = [].into_iter().collect();
+    let unknown = config.resolve_in("gmae", &environment).expect_err("no such connection");
+    insta::assert_snapshot!(format!(
+        "{}\n{}\n{}\n{}",
+        missing("embeded"),
+        missing("production"),
+        missing("../x"),
+        shown(&folder, &unknown)
+    ));
+}
