@@ -16,6 +16,7 @@ use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 
+mod gather;
 mod pocketbase;
 mod postgres;
 mod sqlite;

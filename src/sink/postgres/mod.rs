@@ -17,7 +17,7 @@ use super::{LeaseRequest, Session, Sink};
 use crate::config::connection::NewDatabase;
 use crate::data::table::{Table, TableName};
 use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
-use crate::postgres::catalog::{self, CatalogTable, Kind, get};
+use crate::postgres::catalog::{self, CatalogTable, Kind, Listing, get};
 use crate::postgres::connect::{self, Address};
 use crate::postgres::error::classify;
 use crate::postgres::quote;
@@ -39,6 +39,12 @@ mod write;
 
 /// Most writing connections of one run.
 const SESSIONS_MAX: usize = 32;
+
+/// What could be a target.
+const WRITABLE: Listing = Listing {
+    relkinds: &["r", "p"],
+    of_extensions: true,
+};
 
 /// Postgres target.
 pub(super) struct PostgresSink {
@@ -166,7 +172,7 @@ async fn count(connection: &mut PgConnection, table: &str) -> Result<u64> {
 #[async_trait]
 impl Sink for PostgresSink {
     async fn tables(&self) -> Result<Vec<TableName>> {
-        let read = async { catalog::tables(&mut *self.reader().await?).await };
+        let read = async { catalog::tables(&mut *self.reader().await?, WRITABLE).await };
         read.await.map_err(|error| self.about(error))
     }
 

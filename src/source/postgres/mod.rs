@@ -18,6 +18,7 @@ use crate::data::concern::Concern;
 use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
+use crate::postgres::catalog::{self, Listing};
 use crate::postgres::connect::Address;
 
 mod concern;
@@ -35,6 +36,13 @@ mod subject;
 mod tuple;
 
 use link::Links;
+
+/// What a stream could read. Parts of a partitioned table are read through it, and what an
+/// extension brought is not the application's.
+const READABLE: Listing = Listing {
+    relkinds: &["r", "p", "v", "m", "f"],
+    of_extensions: false,
+};
 
 /// A Postgres database, only read.
 pub(super) struct PostgresSource {
@@ -60,7 +68,7 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn tables(&self) -> Result<Vec<TableName>> {
         let mut connection = self.links.lease().await?;
-        let names = shape::names(&mut connection).await?;
+        let names = catalog::tables(&mut connection, READABLE).await?;
         self.links.give_back(connection);
         Ok(names)
     }

@@ -1,28 +1,22 @@
-//! A portion of rows under construction: columns, keys and the rows that could not be read.
+//! A portion of rows under construction: the fields of COPY into columns, keys and rejects.
 
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value};
 
 use super::key::KEY_COLUMNS_MAX;
 use super::select::{Selection, null_key};
 use super::shape::Shape;
+use crate::Result;
 use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
-use crate::data::position::{Key, KeyBuffer, Position};
-use crate::data::reject::Reject;
+use crate::data::position::Key;
 use crate::data::stream::{ReadColumn, ReadRequest};
 use crate::postgres::decode::{ColumnDecoder, Fields, Unfit};
 use crate::postgres::render;
-use crate::{Error, ErrorKind, Result};
-
-/// A column's text and bytes are addressed with 31 bits. Together with the largest row that the
-/// server sends (10^9 bytes) a portion of this size stays below.
-const PORTION_BYTES_END: usize = 1 << 30;
+use crate::source::gather::{Gather, RowFacts, Unreadable};
 
 /// Gathers rows of one statement.
 pub(super) struct Portion {
@@ -30,32 +24,21 @@ pub(super) struct Portion {
     /// Per column the name of its binary form, to show a value that does not fit.
     forms: Vec<ColumnType>,
     decoders: Vec<ColumnDecoder>,
-    schema: SchemaRef,
-    rows_max: usize,
-    bytes_max: usize,
-    keys: KeyBuffer,
-    rejects: Vec<Reject>,
-    /// Row numbers within the columns of the rows that are rejects.
-    bad: Vec<usize>,
-    rows: usize,
-    bytes: usize,
-    /// Key of the row before, of this portion or of one before.
-    last: Option<Key>,
+    gather: Gather,
 }
 
 impl Portion {
-    pub(super) fn new(request: &ReadRequest, shape: &Shape) -> Self {
-        let fields: Vec<_> = request
-            .columns
-            .iter()
-            .map(|column| column.ty.field(&column.name, true))
-            .collect();
-        let rows_max = request.rows_max.max(1);
+    pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection) -> Self {
+        let facts = RowFacts {
+            unique: selection.unique,
+            same_key: Key::eq,
+            row_json: render::row_json,
+        };
         Self {
             decoders: request
                 .columns
                 .iter()
-                .map(|column| ColumnDecoder::new(&column.ty, rows_max))
+                .map(|column| ColumnDecoder::new(&column.ty, request.rows_max))
                 .collect(),
             forms: request
                 .columns
@@ -69,29 +52,17 @@ impl Portion {
                 })
                 .collect(),
             columns: request.columns.clone(),
-            schema: Arc::new(Schema::new(fields)),
-            rows_max,
-            bytes_max: request.bytes_max.min(PORTION_BYTES_END),
-            keys: KeyBuffer::with_capacity(rows_max),
-            rejects: Vec::new(),
-            bad: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            last: match &request.after {
-                Some(Position::Key(key)) => Some(key.clone()),
-                _ => None,
-            },
+            gather: Gather::new(request, facts),
         }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.gather.is_empty()
     }
 
-    /// Whether another row would be too much. The row that reaches the limit of bytes is the
-    /// last one: its size is known only when it is there.
+    /// Whether another row would be too much.
     pub(super) const fn is_full(&self) -> bool {
-        self.rows >= self.rows_max || self.bytes >= self.bytes_max
+        self.gather.is_full()
     }
 
     /// Takes in the fields of the next row.
@@ -114,79 +85,24 @@ impl Portion {
         }
         for (part, bytes) in selection.key.iter().zip(key) {
             let bytes = bytes.ok_or_else(null_key)?;
-            part.form.read(bytes, |value| self.keys.push(value))?;
+            part.form.read(bytes, |value| self.gather.push_key(value))?;
         }
-        if let Some((column, unfit)) = fault {
-            self.rejects.push(Reject {
-                key: self.keys.take_open_row(),
-                column: Some(self.columns[column].name.clone()),
-                reason: unfit.reason,
-                detail: unfit.detail,
-                row: self.row_text(tuple, selection)?,
-            });
-            self.bad.push(self.rows);
-        } else {
-            self.keys.end_row();
-        }
-        self.rows += 1;
-        self.bytes += tuple.len();
-        if selection.ordered && !selection.unique {
-            self.advance()?;
-        }
-        Ok(())
-    }
-
-    /// The key must have moved on since the row before: the server orders the rows, so that equal
-    /// neighbours are all that can go wrong.
-    fn advance(&mut self) -> Result<()> {
-        let key = self.last_key();
-        if self.last.as_ref() == Some(&key) {
-            return Err(Error::new(ErrorKind::Mapping, "two rows have one source key")
-                .hint("name columns in `source_key` that tell every row from every other, or none"));
-        }
-        self.last = Some(key);
-        Ok(())
-    }
-
-    fn last_key(&self) -> Key {
-        if self.bad.last() == Some(&(self.rows - 1)) {
-            self.rejects.last().map_or(Key(Vec::new()), |reject| reject.key.clone())
-        } else {
-            self.keys.get(self.keys.len() - 1)
-        }
+        let Some((column, unfit)) = fault else {
+            return self.gather.end_row(tuple.len());
+        };
+        let unreadable = Unreadable {
+            column,
+            reason: unfit.reason,
+            detail: unfit.detail,
+            row: self.row_text(tuple, selection)?,
+        };
+        self.gather.refuse_row(tuple.len(), unreadable)
     }
 
     /// Hands over the rows so far and begins the next portion.
-    pub(super) fn finish(&mut self, selection: &Selection) -> Result<SourceBatch> {
-        let position = if selection.key.is_empty() {
-            Position::End
-        } else {
-            if selection.ordered && selection.unique {
-                self.advance()?;
-            }
-            Position::Key(self.last_key())
-        };
-        let arrays = self.decoders.iter_mut().map(ColumnDecoder::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let unfit = |error| Error::new(ErrorKind::Internal, "the columns read do not fit together").because(error);
-        let mut rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(unfit)?;
-        let bad = std::mem::take(&mut self.bad);
-        if !bad.is_empty() {
-            let mut keep = vec![true; self.rows];
-            for row in bad {
-                keep[row] = false;
-            }
-            rows = filter_record_batch(&rows, &BooleanArray::from(keep)).map_err(unfit)?;
-        }
-        self.rows = 0;
-        Ok(SourceBatch {
-            rows,
-            keys: Arc::new(std::mem::replace(&mut self.keys, KeyBuffer::with_capacity(self.rows_max))),
-            rejects: std::mem::take(&mut self.rejects),
-            position,
-            row_json: render::row_json,
-            bytes: std::mem::take(&mut self.bytes) as u64,
-        })
+    pub(super) fn finish(&mut self) -> Result<SourceBatch> {
+        let columns = self.decoders.iter_mut().map(ColumnDecoder::finish).collect();
+        self.gather.finish(columns)
     }
 
     /// The whole row as one JSON object; a value that does not fit is shown by its binary form.

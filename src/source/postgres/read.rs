@@ -86,8 +86,8 @@ impl Reading {
         intact::check(connection).await?;
         Ok(Self {
             reader,
+            portion: Portion::new(request, &shape, &selection),
             selection,
-            portion: Portion::new(request, &shape),
         })
     }
 
@@ -107,7 +107,7 @@ impl Reading {
                 while let Some(tuple) = tuples.next()? {
                     self.portion.add(&tuple, &self.selection)?;
                     if self.portion.is_full() {
-                        send(&mut self.portion, &self.selection, output).await?;
+                        send(&mut self.portion, output).await?;
                     }
                 }
             }
@@ -116,7 +116,7 @@ impl Reading {
         // A function may have read what no statement names.
         intact::check(&mut self.reader.connection).await?;
         if !self.portion.is_empty() {
-            send(&mut self.portion, &self.selection, output).await?;
+            send(&mut self.portion, output).await?;
         }
         links.finish(self.reader).await
     }
@@ -139,8 +139,8 @@ async fn alone(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-async fn send(portion: &mut Portion, selection: &Selection, output: &Output) -> Result<()> {
-    let batch = portion.finish(selection)?;
+async fn send(portion: &mut Portion, output: &Output) -> Result<()> {
+    let batch = portion.finish()?;
     output
         .send(Ok(batch))
         .await

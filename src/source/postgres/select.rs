@@ -24,8 +24,6 @@ pub(super) struct Selection {
     pub(super) key: Vec<KeyPart>,
     /// Per part of the key the field that holds its value.
     pub(super) key_fields: Vec<usize>,
-    /// Rows come in key order, not by a list of keys.
-    pub(super) ordered: bool,
     /// The key cannot repeat: the database itself sees to it.
     pub(super) unique: bool,
 }
@@ -67,8 +65,7 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
         sql.push_str(" where ");
         sql.push_str(&condition);
     }
-    let ordered = request.only.is_none() && !key.is_empty();
-    if ordered {
+    if request.only.is_none() && !key.is_empty() {
         sql.push_str(" order by ");
         sql.push_str(&order(&key));
     }
@@ -76,7 +73,6 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
         sql,
         fields: columns.len(),
         key_fields,
-        ordered,
         unique: !key.is_empty() && shape.is_unique(&request.key) && !key.iter().any(|part| part.by_text),
         key,
     })

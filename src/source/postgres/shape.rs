@@ -60,32 +60,6 @@ impl Shape {
     }
 }
 
-/// Names of what a stream could read; without schema where the search path finds them. Parts of a
-/// partitioned table are read through it, and what an extension brought is not the application's.
-pub(super) async fn names(connection: &mut PgConnection) -> Result<Vec<TableName>> {
-    let rows = sqlx::query(
-        "select n.nspname::text, c.relname::text, pg_catalog.pg_table_is_visible(c.oid)
-         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-         where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-             and n.nspname not in ('information_schema', 'dbferry') and n.nspname !~ '^pg_'
-             and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass
-                 and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e')
-         order by 1, 2",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(|error| classify(&error))?;
-    rows.iter()
-        .map(|row| {
-            let visible: bool = get(row, 2)?;
-            Ok(TableName {
-                schema: if visible { None } else { Some(get(row, 0)?) },
-                name: get(row, 1)?,
-            })
-        })
-        .collect()
-}
-
 /// Shape of what a stream reads.
 ///
 /// # Errors

@@ -1,11 +1,5 @@
-//! A portion of rows under construction: columns, keys and the rows that could not be read.
+//! A portion of rows under construction: SQLite's values into columns, keys and rejects.
 
-use std::sync::Arc;
-
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Number, Value, json};
@@ -15,163 +9,76 @@ use super::decode::ColumnReader;
 use super::failure::reading;
 use super::problem::Fault;
 use super::statement::Selection;
+use crate::Result;
 use crate::data::batch::SourceBatch;
-use crate::data::position::{Key, KeyBuffer, KeyRef, KeyValue, Position};
-use crate::data::reject::Reject;
+use crate::data::position::{Key, KeyRef, KeyValue};
+use crate::data::render;
 use crate::data::stream::{ReadColumn, ReadRequest};
-use crate::{Error, ErrorKind, Result};
-
-/// A column's text and bytes are addressed with 31 bits. Together with the largest row that
-/// SQLite can hold (10^9 bytes) a portion of this size stays below.
-const PORTION_BYTES_END: usize = 1 << 30;
+use crate::source::gather::{Gather, RowFacts, Unreadable};
 
 /// Gathers rows of one statement.
 pub(super) struct Portion {
-    columns: Vec<ReadColumn>,
     readers: Vec<ColumnReader>,
-    schema: SchemaRef,
-    rows_max: usize,
-    bytes_max: usize,
-    keys: KeyBuffer,
-    rejects: Vec<Reject>,
-    /// Row numbers within the columns of the rows that are rejects: NULLs stand there.
-    bad: Vec<usize>,
-    rows: usize,
-    bytes: usize,
-    /// Rows come in key order, not by a list of keys.
-    ordered: bool,
-    /// Key of the row before, of this portion or of one before.
-    last: Option<Key>,
+    gather: Gather,
 }
 
 impl Portion {
-    pub(super) fn new(request: &ReadRequest, shape: &Shape) -> Result<Self> {
+    pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection) -> Result<Self> {
         let reader = |column: &ReadColumn| {
             ColumnReader::new(&column.ty, shape.empty(&column.name), request.rows_max)
                 .map_err(|error| error.during(format_args!("column `{}`", column.name)))
         };
-        let fields: Vec<_> = request
-            .columns
-            .iter()
-            .map(|column| column.ty.field(&column.name, true))
-            .collect();
+        let facts = RowFacts {
+            unique: selection.unique,
+            same_key: same,
+            row_json: render::row_json,
+        };
         Ok(Self {
             readers: request.columns.iter().map(reader).collect::<Result<_>>()?,
-            columns: request.columns.clone(),
-            schema: Arc::new(Schema::new(fields)),
-            rows_max: request.rows_max.max(1),
-            bytes_max: request.bytes_max.min(PORTION_BYTES_END),
-            keys: KeyBuffer::with_capacity(request.rows_max),
-            rejects: Vec::new(),
-            bad: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            ordered: request.only.is_none() && !request.key.is_empty(),
-            last: match &request.after {
-                Some(Position::Key(key)) => Some(key.clone()),
-                _ => None,
-            },
+            gather: Gather::new(request, facts),
         })
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.gather.is_empty()
     }
 
-    /// Whether another row would be too much. The row that reaches the limit of bytes is the
-    /// last one: its size is known only when it is read.
+    /// Whether another row would be too much.
     pub(super) const fn is_full(&self) -> bool {
-        self.rows >= self.rows_max || self.bytes >= self.bytes_max
+        self.gather.is_full()
     }
 
     /// Takes in the row that the statement stands at.
     pub(super) fn add(&mut self, row: &Row<'_>, selection: &Selection) -> Result<()> {
+        let mut bytes = 0;
         let mut fault: Option<(usize, Fault)> = None;
         for (i, reader) in self.readers.iter_mut().enumerate() {
             let value = row.get_ref(i).map_err(reading)?;
-            self.bytes += size(value);
+            bytes += size(value);
             if let Err(found) = reader.append(value) {
                 reader.append_null();
                 fault.get_or_insert((i, found));
             }
         }
         for place in &selection.key {
-            self.keys.push(key_ref(row.get_ref(*place).map_err(reading)?));
+            self.gather.push_key(key_ref(row.get_ref(*place).map_err(reading)?));
         }
-        if let Some((column, fault)) = fault {
-            self.rejects.push(Reject {
-                key: self.keys.take_open_row(),
-                column: Some(self.columns[column].name.clone()),
-                reason: fault.reason,
-                detail: fault.detail,
-                row: row_text(row, &selection.columns)?,
-            });
-            self.bad.push(self.rows);
-        } else {
-            self.keys.end_row();
-        }
-        self.rows += 1;
-        if self.ordered && !selection.unique {
-            self.advance()?;
-        }
-        Ok(())
-    }
-
-    /// The key must have moved on since the row before: the database orders the rows, so that
-    /// equal neighbours are all that can go wrong.
-    fn advance(&mut self) -> Result<()> {
-        let key = self.last_key();
-        if self.last.as_ref().is_some_and(|last| same(last, &key)) {
-            return Err(Error::new(ErrorKind::Mapping, "two rows have one source key")
-                .hint("name columns in `source_key` that tell every row from every other, or none"));
-        }
-        self.last = Some(key);
-        Ok(())
-    }
-
-    fn last_key(&self) -> Key {
-        if self.bad.last() == Some(&(self.rows - 1)) {
-            self.rejects.last().map_or(Key(Vec::new()), |reject| reject.key.clone())
-        } else {
-            self.keys.get(self.keys.len() - 1)
-        }
+        let Some((column, fault)) = fault else {
+            return self.gather.end_row(bytes);
+        };
+        let unreadable = Unreadable {
+            column,
+            reason: fault.reason,
+            detail: fault.detail,
+            row: row_text(row, &selection.columns)?,
+        };
+        self.gather.refuse_row(bytes, unreadable)
     }
 
     /// Hands over the rows so far and begins the next portion.
-    pub(super) fn finish(&mut self, selection: &Selection) -> Result<SourceBatch> {
-        let position = if selection.key.is_empty() {
-            Position::End
-        } else {
-            if self.ordered && selection.unique {
-                self.advance()?;
-            }
-            Position::Key(self.last_key())
-        };
-        let arrays = self
-            .readers
-            .iter_mut()
-            .map(ColumnReader::finish)
-            .collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let unfit = |error| Error::new(ErrorKind::Internal, "the columns read do not fit together").because(error);
-        let mut rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(unfit)?;
-        let bad = std::mem::take(&mut self.bad);
-        if !bad.is_empty() {
-            let mut keep = vec![true; self.rows];
-            for row in bad {
-                keep[row] = false;
-            }
-            rows = filter_record_batch(&rows, &BooleanArray::from(keep)).map_err(unfit)?;
-        }
-        self.rows = 0;
-        Ok(SourceBatch {
-            rows,
-            keys: Arc::new(std::mem::replace(&mut self.keys, KeyBuffer::with_capacity(self.rows_max))),
-            rejects: std::mem::take(&mut self.rejects),
-            position,
-            row_json: crate::data::render::row_json,
-            bytes: std::mem::take(&mut self.bytes) as u64,
-        })
+    pub(super) fn finish(&mut self) -> Result<SourceBatch> {
+        let columns = self.readers.iter_mut().map(ColumnReader::finish);
+        self.gather.finish(columns.collect::<Result<_>>()?)
     }
 }
 

@@ -46,7 +46,7 @@ impl Reading {
         let shape = shape(connection, meanings, &request.origin)?;
         let columns = request.columns.iter().map(|column| column.name.clone());
         let selection = Selection::new(&request.origin, &shape, columns, &request.key)?.of_subject(request.subject.as_ref());
-        let portion = Portion::new(&request, &shape)?;
+        let portion = Portion::new(&request, &shape, &selection)?;
         match (&request.only, &request.after) {
             (Some(_), _) if selection.key.is_empty() => {
                 return Err(Error::new(
@@ -130,7 +130,7 @@ impl Reading {
         if self.portion.is_empty() {
             return Ok(());
         }
-        let portion = self.portion.finish(&self.selection)?;
+        let portion = self.portion.finish()?;
         output
             .blocking_send(Ok(portion))
             .map_err(|_| Error::new(ErrorKind::Interrupted, "nobody waits for the rows"))
