@@ -109,10 +109,7 @@ impl Gather {
             refused: Vec::new(),
             rows: 0,
             bytes: 0,
-            last: match &request.after {
-                Some(Position::Key(key)) => Some(key.clone()),
-                _ => None,
-            },
+            last: request.after.as_ref().and_then(Position::after).cloned(),
         }
     }
 
