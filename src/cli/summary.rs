@@ -83,12 +83,7 @@ pub(super) fn text(report: &RunReport, color: bool) -> String {
                 *sum += count;
             }
         }
-        grid.total(line(
-            "total",
-            sums,
-            report.streams.iter().map(|stream| stream.seconds).sum(),
-            "",
-        ));
+        grid.total(line("total", sums, report.seconds, ""));
     }
     format!("{}\n{}\n", grid.render(), outcome(report, ""))
 }
@@ -174,6 +169,7 @@ pub(super) struct RunDocument<'a> {
     #[serde(rename = "for")]
     subject: Option<SubjectDocument<'a>>,
     status: RunStatus,
+    seconds: f64,
     streams: &'a [StreamReport],
     warnings: &'a [String],
     error: Option<ErrorDocument>,
@@ -203,6 +199,7 @@ impl<'a> RunDocument<'a> {
             dry_run: report.dry_run,
             subject: SubjectDocument::of(intent),
             status: report.status,
+            seconds: report.seconds,
             streams: &report.streams,
             warnings: &report.warnings,
             error: ErrorDocument::of_report(report, &intent.invocation),
@@ -218,6 +215,7 @@ impl<'a> RunDocument<'a> {
             dry_run: intent.run.dry_run,
             subject: SubjectDocument::of(intent),
             status: RunStatus::Failed,
+            seconds: 0.0,
             streams: &[],
             warnings: &[],
             error: Some(ErrorDocument::of(error, Some(&intent.invocation))),

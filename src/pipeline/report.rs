@@ -143,6 +143,8 @@ pub struct RunReport {
     pub dry_run: bool,
     /// How it ended.
     pub status: RunStatus,
+    /// Seconds from its beginning to its end; streams that move side by side take more together.
+    pub seconds: f64,
     /// Streams in order.
     pub streams: Vec<StreamReport>,
     /// What the operator should know.

@@ -58,7 +58,7 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
         checkpoint.one_moment = false;
         (job.events)(Event::Warning {
             stream: Some(job.stream.name.clone()),
-            message: "the source has changed since the interrupted run: rows before the checkpoint are from the older moment"
+            message: "another moment of the source than before the interruption: rows before the checkpoint are from the older one"
                 .to_owned(),
         });
     }

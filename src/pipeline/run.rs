@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
@@ -39,7 +39,15 @@ pub struct RunOptions {
 }
 
 /// Runs a plan. Never an `Err`: what went wrong is in the report.
-pub async fn run(mut plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
+pub async fn run(plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
+    let began = Instant::now();
+    let mut report = whole(plan, options, events, shutdown).await;
+    report.seconds = began.elapsed().as_secs_f64();
+    report
+}
+
+/// All passes of a run.
+async fn whole(mut plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
     let id = Uuid::new_v4();
     let mut report = blank(id, &plan, options);
     let Some(later) = plan.later.take() else {
@@ -75,6 +83,7 @@ pub(super) fn blank(id: Uuid, plan: &Plan, options: RunOptions) -> RunReport {
         environment: plan.environment.clone(),
         dry_run: options.dry_run,
         status: RunStatus::Done,
+        seconds: 0.0,
         streams: plan.streams.iter().map(StreamReport::pending).collect(),
         warnings: Vec::new(),
         error: None,

@@ -38,6 +38,7 @@ pub(in crate::cli) fn report() -> RunReport {
         environment: "embedded".to_owned(),
         dry_run: false,
         status: RunStatus::Rejects,
+        seconds: 1.5,
         streams: vec![players, stream("games", 0, 0, StreamStatus::AlreadyComplete)],
         warnings: Vec::new(),
         error: None,
@@ -66,7 +67,7 @@ fn a_run_as_a_table() {
     ──────────────────────────────────────────────────────────────────────────────────────────────────
     players  12,345    12,343        0        0         0         2        1  1.25 s  complete
     games         0         0        0        0         0         0        0  0.00 s  complete before
-    total    12,345    12,343        0        0         0         2        1  1.25 s
+    total    12,345    12,343        0        0         0         2        1  1.50 s
 
     complete, with rejects
     rejects:
@@ -130,6 +131,7 @@ fn a_run_as_a_document() {
       "dry_run": false,
       "for": null,
       "status": "failed",
+      "seconds": 1.5,
       "streams": [
         {
           "name": "players",
@@ -185,6 +187,7 @@ fn a_run_that_could_not_begin_as_a_document() {
         "key": "42"
       },
       "status": "failed",
+      "seconds": 0.0,
       "streams": [],
       "warnings": [],
       "error": {
