@@ -17,9 +17,6 @@ use crate::data::table::{Table, TableName};
 use crate::starter::{self, End, Ends, Found, Outline, Starter};
 use crate::{Error, ErrorKind, Result, error, source};
 
-/// Tables in which tools keep their own books.
-const NOT_DATA: [&str; 1] = ["_sqlx_migrations"];
-
 const TABLES_FIRST: &str = "a starter pairs tables that exist: create those of the targets first";
 
 /// What was written, for programs.
@@ -86,7 +83,7 @@ async fn sources(config: &Config, names: &[String]) -> Result<Vec<End>> {
     for connection in resolved(config, names)? {
         let source = source::open(&connection).await?;
         let mut tables = Vec::new();
-        for name in wanted(source.tables().await?) {
+        for name in source.tables().await? {
             let shape = source.table(&name).await;
             tables.extend(found(name, shape)?);
         }
@@ -103,7 +100,7 @@ async fn sinks(config: &Config, names: &[String], invocation: &Invocation) -> Re
             _ => error,
         })?;
         let mut tables = Vec::new();
-        for name in wanted(sink.tables().await?) {
+        for name in sink.tables().await? {
             let shape = sink.table(&name).await;
             tables.extend(found(name, shape)?);
         }
@@ -129,10 +126,6 @@ fn resolved(config: &Config, names: &[String]) -> Result<Vec<Connection>> {
     } else {
         Err(Error::findings(ErrorKind::Config, findings))
     }
-}
-
-fn wanted(tables: Vec<TableName>) -> impl Iterator<Item = TableName> {
-    tables.into_iter().filter(|table| !NOT_DATA.contains(&table.name.as_str()))
 }
 
 /// A table that cannot be used is no reason to stop: the starter names it.

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
 
+/// Table in which a target records the migrations that were applied to it: sqlx's, whose command
+/// line reads it too.
+pub const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
 /// Name of a table, as it is spelt in its database (case kept).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TableName {

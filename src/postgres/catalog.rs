@@ -66,29 +66,20 @@ pub(crate) struct Detail {
     pub(crate) loose: bool,
 }
 
-/// Which relations are listed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listing {
-    /// Their kinds, as `pg_class` has them.
-    pub(crate) relkinds: &'static [&'static str],
-    /// Also what an extension brought.
-    pub(crate) of_extensions: bool,
-}
-
-/// Names of tables, partitions under the name of the whole; without schema where the search path
-/// finds them. The server's own and dbferry's are left out.
-pub(crate) async fn tables(connection: &mut PgConnection, listing: Listing) -> Result<Vec<TableName>> {
+/// Names of tables, or of relations of other kinds as `pg_class` has them; without schema where the
+/// search path finds them. Parts of a partitioned table are known under its name. The server's own
+/// and dbferry's are left out, and what an extension brought, which is not the application's.
+pub(crate) async fn tables(connection: &mut PgConnection, relkinds: &[&str]) -> Result<Vec<TableName>> {
     let rows = sqlx::query(
         "select n.nspname::text, c.relname::text, pg_catalog.pg_table_is_visible(c.oid)
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.relkind::text = any ($1::text[]) and not c.relispartition
              and n.nspname not in ('information_schema', 'dbferry') and n.nspname !~ '^pg_'
-             and ($2 or not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass
-                 and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'))
+             and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass
+                 and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e')
          order by 1, 2",
     )
-    .bind(listing.relkinds)
-    .bind(listing.of_extensions)
+    .bind(relkinds)
     .fetch_all(connection)
     .await
     .map_err(|error| classify(&error))?;

@@ -329,23 +329,25 @@ mod tests {
         assert_eq!(of_text("10000"), [0, 0, 0, 10, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]);
     }
 
+    const MAX: i128 = 10i128.pow(38) - 1;
+    const DECIMALS: [i128; 12] = [
+        0,
+        1,
+        -1,
+        9,
+        10,
+        12_345,
+        -99_999,
+        100_000_000,
+        18_446_744_073_709_551_615,
+        MAX,
+        -MAX,
+        MAX / 7,
+    ];
+
     #[test]
     fn decimals_and_their_text_have_one_form() {
-        let max = 10i128.pow(38) - 1;
-        for value in [
-            0,
-            1,
-            -1,
-            9,
-            10,
-            12_345,
-            -99_999,
-            100_000_000,
-            i128::from(u64::MAX),
-            max,
-            -max,
-            max / 7,
-        ] {
+        for value in DECIMALS {
             for scale in 0..=38u8 {
                 let mut digits = value.unsigned_abs().to_string();
                 while digits.len() <= usize::from(scale) {
@@ -389,20 +391,7 @@ mod tests {
                 assert_eq!(out, text);
             }
         }
-        let max = 10i128.pow(38) - 1;
-        for value in [
-            0,
-            1,
-            -1,
-            10,
-            12_345,
-            -99_999,
-            100_000_000,
-            i128::from(u64::MAX),
-            max,
-            -max,
-            max / 7,
-        ] {
+        for value in DECIMALS {
             for scale in 0..=38i8 {
                 let field = of_decimal(value, u8::try_from(scale).expect("positive"));
                 let sent = Sent::read(&field[4..]).expect("a numeric");

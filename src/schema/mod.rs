@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use crate::config::connection::{Connection, ConnectionKind};
+use crate::data::table::MIGRATIONS_TABLE;
 use crate::mapping::Project;
 use crate::{Error, ErrorKind, Result, sink};
 
@@ -23,9 +24,6 @@ mod postgres;
 mod sqlite;
 
 use folder::{Script, ScriptFile};
-
-/// Table of the target that records what was applied.
-const TABLE: &str = "_sqlx_migrations";
 
 /// A migration of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +235,7 @@ impl Migration {
             State::FileMissing => fault("is applied, but its file is gone", format!("restore its file in {folder}")),
             State::Unfinished => fault(
                 "was begun outside a transaction and not finished",
-                format!("undo by hand what it did, then `delete from {TABLE} where version = {version}`"),
+                format!("undo by hand what it did, then `delete from {MIGRATIONS_TABLE} where version = {version}`"),
             ),
         }
     }

@@ -7,7 +7,8 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{Executor as _, PgConnection, Row as _};
 
 use super::folder::{Script, ScriptFile};
-use super::{Database, Record, TABLE, failure};
+use super::{Database, Record, failure};
+use crate::data::table::MIGRATIONS_TABLE;
 use crate::postgres::connect::Address;
 use crate::postgres::error::{classify, code};
 use crate::{Error, ErrorKind, Result};
@@ -101,7 +102,7 @@ impl Database for PostgresDatabase {
             }
             Err(error) => return Err(self.failed(error)),
         }
-        let prepared = self.connection.ensure_migrations_table(TABLE).await;
+        let prepared = self.connection.ensure_migrations_table(MIGRATIONS_TABLE).await;
         prepared.map_err(|error| self.failed(error))
     }
 
@@ -137,12 +138,12 @@ impl Database for PostgresDatabase {
     }
 
     async fn apply(&mut self, script: &Script) -> Result<()> {
-        let done = self.connection.apply(TABLE, &script.up.migration).await;
+        let done = self.connection.apply(MIGRATIONS_TABLE, &script.up.migration).await;
         done.map(drop).map_err(|error| self.outcome(script, &script.up, error))
     }
 
     async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()> {
-        let done = self.connection.revert(TABLE, &down.migration).await;
+        let done = self.connection.revert(MIGRATIONS_TABLE, &down.migration).await;
         done.map(drop).map_err(|error| self.outcome(script, down, error))
     }
 }

@@ -11,7 +11,8 @@ use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::folder::{Script, ScriptFile};
-use super::{Database, Record, TABLE, failure};
+use super::{Database, Record, failure};
+use crate::data::table::MIGRATIONS_TABLE;
 use crate::{Error, ErrorKind, Result};
 
 /// How long another process may hold the file.
@@ -119,7 +120,7 @@ impl SqliteDatabase {
     }
 
     fn is_applied(&self, version: i64) -> rusqlite::Result<bool> {
-        let sql = format!("select exists (select 1 from {TABLE} where version = ?1)");
+        let sql = format!("select exists (select 1 from {MIGRATIONS_TABLE} where version = ?1)");
         self.connection.query_row(&sql, [version], |row| row.get(0))
     }
 }
@@ -212,7 +213,7 @@ fn classify(error: &rusqlite::Error) -> Error {
 impl Database for SqliteDatabase {
     async fn prepare(&mut self) -> Result<()> {
         let table = format!(
-            "create table if not exists {TABLE} (
+            "create table if not exists {MIGRATIONS_TABLE} (
                 version bigint primary key,
                 description text not null,
                 installed_on timestamp not null default current_timestamp,
@@ -230,7 +231,7 @@ impl Database for SqliteDatabase {
                 .connection
                 .query_row(
                     "select 1 from sqlite_schema where type = 'table' and name = ?1",
-                    [TABLE],
+                    [MIGRATIONS_TABLE],
                     |_| Ok(()),
                 )
                 .optional()?;
@@ -239,7 +240,7 @@ impl Database for SqliteDatabase {
             }
             self.connection
                 .prepare(&format!(
-                    "select version, description, cast(installed_on as text), success, checksum from {TABLE} order by version"
+                    "select version, description, cast(installed_on as text), success, checksum from {MIGRATIONS_TABLE} order by version"
                 ))?
                 .query_map([], |row| {
                     Ok(Record {
@@ -259,7 +260,7 @@ impl Database for SqliteDatabase {
         self.run(script, &script.up, false, |elapsed| {
             self.connection.execute(
                 &format!(
-                    "insert into {TABLE} (version, description, success, checksum, execution_time) values (?1, ?2, true, ?3, ?4)"
+                    "insert into {MIGRATIONS_TABLE} (version, description, success, checksum, execution_time) values (?1, ?2, true, ?3, ?4)"
                 ),
                 (
                     script.version,
@@ -273,8 +274,10 @@ impl Database for SqliteDatabase {
 
     async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()> {
         self.run(script, down, true, |_| {
-            self.connection
-                .execute(&format!("delete from {TABLE} where version = ?1"), [script.version])
+            self.connection.execute(
+                &format!("delete from {MIGRATIONS_TABLE} where version = ?1"),
+                [script.version],
+            )
         })
     }
 }

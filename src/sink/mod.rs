@@ -43,7 +43,8 @@ pub struct LeaseRequest {
 /// The writing end: catalog and ledger, read without a lease.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Names of all tables, for "did you mean".
+    /// Names of all tables of the application, for introspection and for "did you mean": neither the
+    /// ledger nor [`crate::data::table::MIGRATIONS_TABLE`] is among them.
     async fn tables(&self) -> Result<Vec<TableName>>;
 
     /// Shape of a table; `None` where there is none. Tables that lose rows on a crash or are not

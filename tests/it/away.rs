@@ -1,11 +1,10 @@
 //! One target of three is down: before the run, and during it.
 
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::fan_out::FanOut;
 use crate::faults::host_and_port;
-use crate::harness::{Ended, value};
+use crate::harness::{Ended, until, value};
 use crate::proxy::Proxy;
 
 const ROWS: u32 = 20_000;
@@ -27,14 +26,6 @@ fn start(fan: &FanOut) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts")
-}
-
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !reached() {
-        assert!(began.elapsed() < Duration::from_mins(2), "{what} takes too long");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn accounts_are_there(fan: &FanOut) -> bool {

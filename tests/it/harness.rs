@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, Row as _};
 
@@ -56,6 +57,27 @@ pub(crate) fn block_on<T: Send + 'static>(future: impl Future<Output = T> + Send
     })
     .join()
     .expect("the query thread")
+}
+
+/// Longest wait for what a test waits for.
+const WAIT_MAX: Duration = Duration::from_mins(2);
+
+/// Waits until something is reached.
+pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !reached() {
+        assert!(began.elapsed() < WAIT_MAX, "{what}: takes too long");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The same, while tasks of this thread go on.
+pub(crate) async fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !reached() {
+        assert!(began.elapsed() < WAIT_MAX, "{what}: takes too long");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A path of this repository.

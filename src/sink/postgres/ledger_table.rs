@@ -125,15 +125,7 @@ create table dbferry.foreign_key (
 
 /// Whether there is a ledger, and one that this version understands.
 pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool> {
-    // Read from the table itself: what the backend remembers of names may be older than the lock.
-    let row = connection
-        .fetch_one(
-            "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = 'dbferry' and c.relname = 'meta')",
-        )
-        .await
-        .map_err(|error| classify(&error))?;
-    if !get::<bool>(&row, 0)? {
+    if !has_table(connection, "meta").await? {
         return Ok(false);
     }
     let form = connection
@@ -156,14 +148,20 @@ pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool> {
 
 /// Whether a foreign key was ever taken away.
 pub(super) async fn has_foreign_keys(connection: &mut PgConnection) -> Result<bool> {
-    let row = connection
-        .fetch_one(
-            "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = 'dbferry' and c.relname = 'foreign_key')",
-        )
-        .await
-        .map_err(|error| classify(&error))?;
-    get(&row, 0)
+    has_table(connection, "foreign_key").await
+}
+
+/// Whether the ledger's schema has a table. Read from the catalog's own table: what the backend
+/// remembers of names may be older than the lock.
+async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = 'dbferry' and c.relname = $1)",
+    )
+    .bind(name)
+    .fetch_one(connection)
+    .await
+    .map_err(|error| classify(&error))
 }
 
 /// Makes the table of foreign keys where it is missing. Only within a transaction.

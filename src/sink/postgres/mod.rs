@@ -15,9 +15,9 @@ use self::backend::Backends;
 use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
 use crate::config::connection::NewDatabase;
-use crate::data::table::{Table, TableName};
+use crate::data::table::{MIGRATIONS_TABLE, Table, TableName};
 use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
-use crate::postgres::catalog::{self, CatalogTable, Kind, Listing, get};
+use crate::postgres::catalog::{self, CatalogTable, Kind, get};
 use crate::postgres::connect::{self, Address};
 use crate::postgres::error::classify;
 use crate::postgres::quote;
@@ -40,11 +40,8 @@ mod write;
 /// Most writing connections of one run.
 const SESSIONS_MAX: usize = 32;
 
-/// What could be a target.
-const WRITABLE: Listing = Listing {
-    relkinds: &["r", "p"],
-    of_extensions: true,
-};
+/// Relations that could be a target.
+const WRITABLE: [&str; 2] = ["r", "p"];
 
 /// Postgres target.
 pub(super) struct PostgresSink {
@@ -172,8 +169,10 @@ async fn count(connection: &mut PgConnection, table: &str) -> Result<u64> {
 #[async_trait]
 impl Sink for PostgresSink {
     async fn tables(&self) -> Result<Vec<TableName>> {
-        let read = async { catalog::tables(&mut *self.reader().await?, WRITABLE).await };
-        read.await.map_err(|error| self.about(error))
+        let read = async { catalog::tables(&mut *self.reader().await?, &WRITABLE).await };
+        let mut tables = read.await.map_err(|error| self.about(error))?;
+        tables.retain(|table| table.name != MIGRATIONS_TABLE);
+        Ok(tables)
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Table>> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::connection::quote;
 use super::declared::{self, Affinity, Declared};
 use super::fault;
-use crate::data::table::{Column, Fill, ForeignKey, Table, TableName};
+use crate::data::table::{Column, Fill, ForeignKey, MIGRATIONS_TABLE, Table, TableName};
 use crate::{Error, ErrorKind, Result};
 
 /// What writing has to know of a table beside its shape.
@@ -25,10 +25,10 @@ pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableName>
     connection
         .prepare(
             "select name from sqlite_schema where type = 'table' and sql not like 'create virtual%'
-             and name not like 'sqlite\\_%' escape '\\' and name not like 'dbferry\\_%' escape '\\' and name <> '_sqlx_migrations'
+             and name not like 'sqlite\\_%' escape '\\' and name not like 'dbferry\\_%' escape '\\' and name <> ?1
              order by name",
         )?
-        .query_map([], |row| Ok(TableName::new(row.get::<_, String>(0)?)))?
+        .query_map([MIGRATIONS_TABLE], |row| Ok(TableName::new(row.get::<_, String>(0)?)))?
         .collect()
 }
 

@@ -18,7 +18,7 @@ use crate::data::concern::Concern;
 use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
-use crate::postgres::catalog::{self, Listing};
+use crate::postgres::catalog;
 use crate::postgres::connect::Address;
 
 mod concern;
@@ -37,12 +37,8 @@ mod tuple;
 
 use link::Links;
 
-/// What a stream could read. Parts of a partitioned table are read through it, and what an
-/// extension brought is not the application's.
-const READABLE: Listing = Listing {
-    relkinds: &["r", "p", "v", "m", "f"],
-    of_extensions: false,
-};
+/// Relations that a stream could read.
+const READABLE: [&str; 5] = ["r", "p", "v", "m", "f"];
 
 /// A Postgres database, only read.
 pub(super) struct PostgresSource {
@@ -68,7 +64,7 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn tables(&self) -> Result<Vec<TableName>> {
         let mut connection = self.links.lease().await?;
-        let names = catalog::tables(&mut connection, READABLE).await?;
+        let names = catalog::tables(&mut connection, &READABLE).await?;
         self.links.give_back(connection);
         Ok(names)
     }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _};
 
 use super::Bento;
 use super::streams::STREAMS;
+use crate::harness::until;
 
 /// Everything that one transaction of the application writes: a user with a row in each table; and
 /// the user of twenty transactions ago leaves with all rows. At any moment twenty are there.
@@ -58,11 +58,7 @@ fn while_the_application_writes_all_seven_services_show_one_moment() {
     let (before, after) = std::thread::scope(|scope| {
         let url = bento.url("source");
         scope.spawn(|| write_on(url, &stop, &written));
-        let began = Instant::now();
-        while written.load(Ordering::Relaxed) < 30 {
-            assert!(began.elapsed() < Duration::from_mins(1), "the application does not write");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until("writing of the application", || written.load(Ordering::Relaxed) >= 30);
         let before = written.load(Ordering::Relaxed);
         let ended = bento.run(&["run", "--batch-size", "100"]);
         let after = written.load(Ordering::Relaxed);

@@ -1,10 +1,8 @@
 //! Backends of the server: lost, no longer waited for, and waiting for a lock.
 
-use std::time::Duration;
-
 use dbferry::ErrorKind;
 
-use crate::harness::Database;
+use crate::harness::{Database, eventually};
 use crate::reading::{batches, rows, table};
 
 use super::{failure, open, query, request};
@@ -27,7 +25,10 @@ async fn a_lost_holder_means_another_moment_and_is_told_as_lost() {
     let moment = source.moment().await.expect("a moment");
     let again = request(&*source, table("t"), &["id"], &["id"]).await;
     assert_eq!(end_backends(&database, "%pg_export_snapshot%"), 1);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("the end of the holder", || {
+        end_backends(&database, "%pg_export_snapshot%") == 0
+    })
+    .await;
     database.query("insert into t values (2)");
     assert_eq!(failure(&*source, again.clone()).await.kind(), ErrorKind::Lost);
     assert_ne!(source.moment().await.expect("another"), moment);
@@ -61,7 +62,7 @@ async fn nobody_waits_and_the_backend_ends() {
     let source = open(&database).await;
     let many = request(&*source, table("many"), &["id", "v"], &["id"]).await;
     // Both while rows come and while the server is still busy with a sort or a function.
-    let slow = request(&*source, query("select 1 as n from pg_sleep(60)"), &["n"], &[]).await;
+    let slow = request(&*source, query("select 1 as n from pg_sleep(600)"), &["n"], &[]).await;
     let busy =
         "select count(*) from pg_stat_activity where datname = current_database() and query ilike 'copy%' and state = 'active'";
     for (request, first) in [(many, true), (slow, false)] {
@@ -69,15 +70,9 @@ async fn nobody_waits_and_the_backend_ends() {
         if first {
             receiver.recv().await.expect("a batch").expect("readable");
         }
-        while database.value(busy) != "1" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("beginning of the statement", || database.value(busy) == "1").await;
         drop(receiver);
-        let began = std::time::Instant::now();
-        while database.value(busy) != "0" {
-            assert!(began.elapsed() < Duration::from_secs(10), "the backend goes on");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        eventually("end of the backend", || database.value(busy) == "0").await;
     }
     assert_eq!(source.count(&table("many")).await.expect("the source goes on"), 50000);
 }
@@ -95,7 +90,8 @@ async fn a_table_that_somebody_locks_is_told_as_busy() {
             "begin; lock table t in access exclusive mode; select pg_sleep(33); commit",
         );
     });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let held = "select count(*) from pg_locks where relation = 't'::regclass and mode = 'AccessExclusiveLock' and granted";
+    eventually("the lock", || database.value(held) == "1").await;
     let error = failure(&*source, locked).await;
     assert!(
         error.kind() == ErrorKind::Busy && error.message().contains("lock"),

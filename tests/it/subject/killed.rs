@@ -1,16 +1,20 @@
 //! A move of one user that is killed in between.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::game::sqlite_query;
-use crate::harness::Project;
+use crate::harness::{Project, until};
 use crate::items;
 
 use super::figures;
 
 /// Many rows of one user: enough to be killed in between.
 const MANY: u32 = 20_000;
+
+/// The run's sessions that the server still has.
+const SESSIONS: &str =
+    "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'dbferry%'";
 
 fn owned(project: &Project) {
     let streams = format!("{}\n", items::MAPPING).replace(
@@ -51,7 +55,7 @@ fn killed_in_between_and_repeated_the_rows_are_those_of_an_undisturbed_move() {
         child.kill().expect("SIGKILL");
         child.wait().expect("an end");
         // The server may still be at it.
-        std::thread::sleep(Duration::from_millis(50));
+        until("the end of the run's sessions", || database.value(SESSIONS) == "0");
         for table in ["items", "copies"] {
             let there = rows(table).len();
             assert!(
