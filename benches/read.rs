@@ -49,6 +49,7 @@ fn request() -> ReadRequest {
         only: None,
         rows_max: 8192,
         bytes_max: 64 << 20,
+        patience: std::time::Duration::ZERO,
     }
 }
 

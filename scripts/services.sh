@@ -216,6 +216,74 @@ postgres_down() {
     as_postgres "$(pg_bin)/pg_ctl" --pgdata="$postgres_data" --mode=fast --wait --timeout=60 --silent stop >&2
 }
 
+# --- Cosmium -----------------------------------------------------------------------------------
+
+# A second Cosmos DB emulator, by other people, beside the one that every test about Cosmos starts
+# for itself. Nothing but Go's own proxy is asked for it; where that does not hand it out, it is left
+# out by name.
+cosmium_version=${DBFERRY_COSMIUM_VERSION:-latest}
+cosmium_port=${DBFERRY_COSMIUM_PORT:-54381}
+cosmium_folder=$scratch/cosmium
+cosmium_program=$cosmium_folder/bin/server
+cosmium_key=ZGJmZXJyeSB0ZXN0cyBhbG9uZQ==
+
+cosmium_install() {
+    [ -x "$cosmium_program" ] && return 0
+    # A refusal does not change from call to call: it is kept, and asked about again after a day.
+    local refused=$cosmium_folder/refused
+    if [ -n "$(find "$refused" -mmin -1440 2>/dev/null)" ]; then
+        say "cosmium is left out: $(cat "$refused")"
+        return 1
+    fi
+    mkdir -p "$cosmium_folder"
+    if ! command -v go >/dev/null; then
+        say "cosmium is left out: no Go compiler is installed"
+        return 1
+    fi
+    say "installing cosmium (go install github.com/pikami/cosmium/cmd/server@$cosmium_version)"
+    if ! GOBIN=$cosmium_folder/bin timeout 300 go install "github.com/pikami/cosmium/cmd/server@$cosmium_version" \
+        >"$cosmium_folder/install.log" 2>&1 </dev/null; then
+        local reason
+        reason=$(grep -Eo '[0-9]{3} [A-Z][a-z]+.*' "$cosmium_folder/install.log" | head -n 1)
+        echo "the Go proxy refuses its module: ${reason:-$(tail -n 1 "$cosmium_folder/install.log")}" >"$refused"
+        say "cosmium is left out: $(cat "$refused")"
+        return 1
+    fi
+}
+
+cosmium_pid() {
+    local pid
+    pid=$(cat "$cosmium_folder/pid" 2>/dev/null) || return 1
+    [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$(readlink -f "$cosmium_program")" ] || return 1
+    echo "$pid"
+}
+
+cosmium_up() {
+    cosmium_pid >/dev/null && return 0
+    cosmium_install || return 0
+    if port_open "$cosmium_port"; then
+        say "cosmium is left out: port $cosmium_port is taken by another program (see DBFERRY_COSMIUM_PORT)"
+        return 0
+    fi
+    say "starting cosmium on 127.0.0.1:$cosmium_port"
+    setsid "$cosmium_program" -Host 127.0.0.1 -Port "$cosmium_port" -DisableTls -AccountKey "$cosmium_key" \
+        >"$cosmium_folder/server.log" 2>&1 9>&- </dev/null &
+    echo $! >"$cosmium_folder/pid"
+    local _
+    for _ in $(seq 1 50); do
+        port_open "$cosmium_port" && return 0
+        sleep 0.1
+    done
+    say "cosmium did not start: $(tail -n 3 "$cosmium_folder/server.log" | tr '\n' ' ')"
+}
+
+cosmium_down() {
+    local pid
+    pid=$(cosmium_pid) || return 0
+    say "stopping cosmium"
+    kill "$pid"
+}
+
 # --- commands --------------------------------------------------------------------------------
 
 # One call at a time. The lock goes with the process, however it ends.
@@ -227,6 +295,10 @@ take_lock() {
 
 environment() {
     echo "export DBFERRY_TEST_POSTGRES_URL=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port/postgres"
+    # Only where it runs: the tests that could use it say so where it does not.
+    if cosmium_pid >/dev/null; then
+        echo "export DBFERRY_TEST_COSMIUM_URL=http://$postgres_host:$cosmium_port/"
+    fi
 }
 
 # The variables of config/development.toml, for `.env` or a shell.
@@ -237,6 +309,10 @@ dotenv() {
     for name in auth user post topic comment notification interaction; do
         echo "export ${name^^}_DB_URL=$server/${name}_db"
     done
+    echo "export NOSTRIA_DATABASE_URL=$server/nostria"
+    # The emulator of the tests, as README.md starts it; it takes any key.
+    echo "export COSMOS_ENDPOINT=http://127.0.0.1:18081/"
+    echo "export COSMOS_KEY=ZGJmZXJyeQ=="
 }
 
 docker_up() {
@@ -262,6 +338,7 @@ up() {
         fail "PostgreSQL is not installed and could not be" \
             "as root: apt-get install postgresql" "or start a Docker engine and set DBFERRY_SERVICES=docker"
     fi
+    cosmium_up
     environment
 }
 
@@ -272,6 +349,7 @@ down() {
     else
         postgres_down
     fi
+    cosmium_down
     rm -f "$mode_file"
 }
 
@@ -283,6 +361,12 @@ status() {
         state=up code=0
     fi
     printf '%-12s %-6s %-5s %s\n' postgres "$postgres_port" "$state" "$(mode)"
+    # Not needed by any test alone: its state does not decide the exit code.
+    if cosmium_pid >/dev/null; then
+        printf '%-12s %-6s %-5s %s\n' cosmium "$cosmium_port" up go
+    else
+        printf '%-12s %-6s %-5s %s\n' cosmium "$cosmium_port" out "$(cat "$cosmium_folder/refused" 2>/dev/null || echo 'not started')"
+    fi
     return "$code"
 }
 

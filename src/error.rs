@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use crate::data::finding::Finding;
 use crate::data::reject::Reason;
@@ -42,6 +43,9 @@ pub enum ErrorKind {
     Validation,
     /// The checkpoint does not fit: another mapping, another run was here, sequence moved.
     Checkpoint,
+    /// The place that reading stopped at is not accepted by the source any more (an expired or
+    /// foreign token): the split has to be read from its beginning, over what is there.
+    Void,
     /// Nothing belongs to the subject that was asked for.
     Absent,
     /// More rejects than allowed; everything up to here is committed and recorded.
@@ -127,7 +131,7 @@ impl ErrorKind {
                 EXIT_FAILED,
                 "the batch was rolled back; find out who else writes to the target, then run again",
             ),
-            Self::Checkpoint => (Retry::Never, EXIT_FAILED, "`--restart` begins the stream again"),
+            Self::Checkpoint | Self::Void => (Retry::Never, EXIT_FAILED, "`--restart` begins the stream again"),
             Self::Absent => (
                 Retry::Never,
                 EXIT_FAILED,
@@ -166,6 +170,8 @@ struct Inner {
     /// Findings with file positions (configuration and mapping errors).
     findings: Vec<Finding>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
+    /// How long it was tried again already.
+    tried_for: Duration,
 }
 
 /// Why a target refused a row: what becomes the reject's column and reason.
@@ -189,6 +195,7 @@ impl Error {
             refusal: None,
             findings: Vec::new(),
             cause: None,
+            tried_for: Duration::ZERO,
         }))
     }
 
@@ -230,6 +237,13 @@ impl Error {
         self
     }
 
+    /// It was tried again for so long where it happened: that counts for whoever tries again.
+    #[must_use]
+    pub fn after_trying(mut self, time: Duration) -> Self {
+        self.0.tried_for = time;
+        self
+    }
+
     /// Puts `context: ` before the message, to say what was being done.
     #[must_use]
     pub fn during(mut self, context: impl fmt::Display) -> Self {
@@ -241,6 +255,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// How long it was tried again where it happened.
+    #[must_use]
+    pub fn tried_for(&self) -> Duration {
+        self.0.tried_for
     }
 
     /// The message alone, without causes.
@@ -278,6 +298,7 @@ impl Error {
         }
         let mut again = Self::new(self.0.kind, message);
         again.0.hint.clone_from(&self.0.hint);
+        again.0.tried_for = self.0.tried_for;
         again.0.refusal.clone_from(&self.0.refusal);
         again.0.findings.clone_from(&self.0.findings);
         again

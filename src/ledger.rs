@@ -22,6 +22,13 @@ pub const FORM: i32 = 1;
 /// batches, and is no place to go on from: a subject's rows are always read from the beginning.
 pub const SUBJECT_SPLIT: i32 = -1;
 
+/// Split under which the changes of a split's rows are followed (`--since-last`): apart from the
+/// split's own, whose figures stay those of the copy.
+#[must_use]
+pub const fn changes_split(split: i32) -> i32 {
+    -2 - split
+}
+
 /// How far a split of a stream is durably in the target or in the reject store (Invariant 1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -29,7 +36,8 @@ pub struct Checkpoint {
     pub project: String,
     /// Stream name.
     pub stream: String,
-    /// Split within the stream; 0 while streams are not split, [`SUBJECT_SPLIT`] for subjects.
+    /// Split within the stream; 0 while streams are not split, [`SUBJECT_SPLIT`] for subjects,
+    /// [`changes_split`] for what has changed since.
     pub split: i32,
     /// Number of batches committed; moves forward by one at a time (Invariant 2).
     pub sequence: i64,

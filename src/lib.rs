@@ -8,7 +8,7 @@
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
 //! `main → cli → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger} →
-//! {mapping, config} → data → error`; `tests/tidy.rs` enforces it.
+//! {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
 //!
@@ -39,6 +39,7 @@
 pub mod error;
 
 pub mod data;
+pub mod document;
 
 pub mod config;
 pub mod mapping;

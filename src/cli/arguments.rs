@@ -2,6 +2,7 @@
 //!
 //! What it means is [`super::intent`]'s to say.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -211,6 +212,11 @@ pub(super) struct RunArguments {
     #[arg(long = "for", value_name = "SUBJECT=KEY", value_parser = super::intent::subject, conflicts_with_all = ["restart", "retry_rejects"])]
     pub(super) subject: Option<SubjectKey>,
 
+    /// Move only what has changed since the last complete run, over what is there (sources of kind
+    /// `cosmos`); deletions are not seen
+    #[arg(long, conflicts_with_all = ["subject", "restart", "retry_rejects"])]
+    pub(super) since_last: bool,
+
     /// Streams moved side by side at most, instead of the configuration's `jobs`
     #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
@@ -226,6 +232,11 @@ pub(super) struct RunArguments {
     /// Rejected rows to go on with; the run stops when there are more
     #[arg(long, value_name = "ROWS")]
     pub(super) max_rejects: Option<u64>,
+
+    /// Serve figures of the run for Prometheus on this address while it goes on, such as
+    /// 127.0.0.1:9187; instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) metrics: Option<SocketAddr>,
 
     /// Apply pending migrations of the targets first
     #[arg(long, conflicts_with = "dry_run")]

@@ -177,6 +177,7 @@ const fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Validation => "validation",
         ErrorKind::Checkpoint => "checkpoint",
         ErrorKind::Rejects => "rejects",
+        ErrorKind::Void => "void",
         ErrorKind::Absent => "absent",
         ErrorKind::Unreadable => "unreadable",
         ErrorKind::Interrupted => "interrupted",

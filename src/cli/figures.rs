@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::data::spent::Units;
+
 /// `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -38,6 +40,11 @@ pub(super) fn bytes(number: u64) -> String {
         unit += 1;
     }
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// `1,234.56 RU`: request units with every digit that they have.
+pub(super) fn units(units: Units) -> String {
+    format!("{}{} RU", count(units.whole()), units.fraction())
 }
 
 /// `0.42 s`, `12.3 s`, `3m 05s`, `2h 07m`.
@@ -86,6 +93,12 @@ mod tests {
             ["0 B", "999 B", "1.0 kB", "1.9 MB", "5.4 GB"].map(str::to_owned)
         );
         assert_eq!(bytes(u64::MAX), "18446.7 PB");
+    }
+
+    #[test]
+    fn request_units_keep_their_digits() {
+        let shown = [0, 2_830, 1_234_560, 7_000_000].map(|milli| units(Units(milli)));
+        assert_eq!(shown, ["0 RU", "2.83 RU", "1,234.56 RU", "7,000 RU"]);
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub(super) async fn open_sink(connection: &Connection, invocation: &Invocation) 
 pub(super) const fn creates(connection: &Connection) -> bool {
     match &connection.kind {
         ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } => *create_database,
-        ConnectionKind::Pocketbase { .. } => false,
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => false,
     }
 }
 

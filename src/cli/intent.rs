@@ -1,6 +1,7 @@
 //! What was typed means this: settings with nothing left to decide.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -56,6 +57,8 @@ pub(super) struct RunIntent {
     pub(super) plan: plan::Options,
     pub(super) run: RunOptions,
     pub(super) apply_schema: bool,
+    /// Where figures are served, before what the configuration says.
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 /// `schema …`.
@@ -136,6 +139,7 @@ impl Action {
                 let options = plan::Options {
                     only: plan.only.only,
                     count: plan.count,
+                    cost: true,
                     coverage: true,
                     strict: plan.strict,
                     ..plan::Options::default()
@@ -169,12 +173,15 @@ impl RunIntent {
                 max_rejects: typed.max_rejects,
                 jobs: typed.jobs.map(usize::from),
                 subject: typed.subject,
+                since_last: typed.since_last,
                 count: false,
+                cost: false,
                 coverage: false,
                 strict: false,
                 // A rehearsal leaves nothing behind, not even an empty database.
                 go_without: !typed.dry_run,
                 create: !typed.dry_run,
+                in_order: typed.dry_run || typed.retry_rejects,
             },
             run: RunOptions {
                 dry_run: typed.dry_run,
@@ -182,6 +189,7 @@ impl RunIntent {
                 retry_rejects: typed.retry_rejects,
             },
             apply_schema: typed.apply_schema,
+            metrics: typed.metrics,
         }
     }
 
@@ -203,6 +211,12 @@ impl RunIntent {
         }
         if let Some(SubjectKey { name, key }) = &self.plan.subject {
             words.extend(["--for".to_owned(), quoted(&format!("{name}={key}"))]);
+        }
+        if self.plan.since_last && !more.contains(&"--retry-rejects") {
+            words.push("--since-last".to_owned());
+        }
+        if let Some(address) = self.metrics {
+            words.extend(["--metrics".to_owned(), address.to_string()]);
         }
         words.extend(more.iter().map(|word| (*word).to_owned()));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

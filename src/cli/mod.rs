@@ -22,6 +22,7 @@ mod failure;
 mod figures;
 mod files;
 mod log;
+mod metrics;
 mod next;
 mod output;
 mod progress;

@@ -60,6 +60,12 @@ pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[(String, Str
             },
         ));
     }
+    // What is paid for by what is asked of it also tells what has changed.
+    let follows = !report.spent.is_empty() && !intent.run.retry_rejects && intent.plan.subject.is_none();
+    if follows && matches!(report.status, RunStatus::Done | RunStatus::Rejects) {
+        let more: &[&str] = if intent.plan.since_last { &[] } else { &["--since-last"] };
+        steps.push(Step::new("what changes from now on", intent.again(more)));
+    }
     if report.status == RunStatus::Done && intent.plan.subject.is_none() {
         steps.push(Step::new("both sides", intent.invocation.command("stats", &[])));
     }

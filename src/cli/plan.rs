@@ -14,6 +14,7 @@ use crate::mapping::difference::Difference;
 use crate::pipeline::plan::{self, Options, Plan, PlannedStream};
 use crate::{Result, error};
 
+mod cost;
 mod coverage;
 mod document;
 
@@ -50,6 +51,7 @@ fn text(plan: &Plan, counted: bool, color: bool) -> String {
         lines.extend(described(index + 1, stream, counted, color));
     }
     lines.push(String::new());
+    lines.extend(cost::lines(plan));
     lines.extend(coverage::lines(plan));
     let left_out = |name: &String| visible(&format!("left out, a connection of it is disabled: {name}"));
     lines.extend(plan.disabled.iter().map(left_out));

@@ -127,7 +127,9 @@ pub(super) fn where_to_look(connection: &Connection, project: &str) -> String {
             quoted(&path.display().to_string()),
             query("dbferry_reject")
         ),
-        ConnectionKind::Postgres { .. } => format!("{};  -- in connection {}", query("dbferry.reject"), connection.name),
+        ConnectionKind::Postgres { .. } | ConnectionKind::Cosmos(_) => {
+            format!("{};  -- in connection {}", query("dbferry.reject"), connection.name)
+        }
     }
 }
 

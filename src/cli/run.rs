@@ -3,8 +3,9 @@
 use super::failure::{self, ErrorDocument};
 use super::files::{Files, Role};
 use super::intent::RunIntent;
+use super::metrics::Metrics;
 use super::output::{Console, Tone, visible};
-use super::progress::Progress;
+use super::progress::{Progress, Uncounted};
 use super::summary::{self, RunDocument};
 use super::{next, rejects, schema, signals};
 use crate::pipeline::plan::{self, Plan};
@@ -19,8 +20,17 @@ pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
         Ok(files) => files,
         Err(error) => return not_begun(&error, None, intent, console),
     };
+    // Before anything is opened: an address that is taken moves nothing.
+    let metrics = intent.metrics.or(files.config.metrics);
+    let metrics = metrics
+        .map(|address| Metrics::serve(address, &files.project.name))
+        .transpose();
+    let metrics = match metrics {
+        Ok(metrics) => metrics,
+        Err(error) => return not_begun(&error, Some(&files.project.name), intent, console),
+    };
     match prepare(intent, &files, console).await {
-        Ok(plan) => carry_out(intent, &files, plan, console).await,
+        Ok(plan) => carry_out(intent, (&files, metrics.as_ref()), plan, console).await,
         Err(error) => not_begun(&asked_for(error, intent), Some(&files.project.name), intent, console),
     }
 }
@@ -56,7 +66,7 @@ async fn prepare(intent: &RunIntent, files: &Files, console: &Console) -> Result
     Err(schema::with_way_out(error, files, only, &intent.invocation).await)
 }
 
-async fn carry_out(intent: &RunIntent, files: &Files, plan: Plan, console: &Console) -> Result<u8> {
+async fn carry_out(intent: &RunIntent, (files, metrics): (&Files, Option<&Metrics>), plan: Plan, console: &Console) -> Result<u8> {
     let invocation = &intent.invocation;
     if !plan.findings.is_empty() {
         console.note(&failure::findings(&plan.findings, Some(invocation), console.note_color));
@@ -74,9 +84,17 @@ async fn carry_out(intent: &RunIntent, files: &Files, plan: Plan, console: &Cons
             Some(subject) => format!("{} in {}, one {}", plan.project, plan.environment, subject.name),
             None => format!("{} in {}", plan.project, plan.environment),
         },
-        intent.run.retry_rejects,
+        if intent.run.retry_rejects {
+            Some(Uncounted::Rejects)
+        } else {
+            intent.plan.since_last.then_some(Uncounted::Changes)
+        },
     );
-    let report = Box::pin(run::run(plan, intent.run, progress.events(), shutdown)).await;
+    let events = match metrics {
+        Some(metrics) => metrics.count(progress.events()),
+        None => progress.events(),
+    };
+    let report = Box::pin(run::run(plan, intent.run, events, shutdown)).await;
     drop(progress);
     tell(intent, &report, &look, console)
 }
@@ -107,6 +125,10 @@ fn tell(intent: &RunIntent, report: &RunReport, look: &[(String, String)], conso
     let rejects = summary::rejects(report);
     if !rejects.is_empty() {
         console.note(&rejects);
+    }
+    let not_covered = summary::not_covered(report);
+    if !not_covered.is_empty() {
+        console.note(&not_covered);
     }
     for warning in &report.warnings {
         console.note(&format!("{} {}", Tone::Caution.paint("warning:", color), visible(warning)));

@@ -154,7 +154,7 @@ async fn count(source: &dyn Source, stream: &Stream, warnings: &mut Vec<String>)
         },
     };
     match source.count(&origin).await {
-        Ok(rows) => Some(rows),
+        Ok(rows) => rows,
         Err(error) => {
             let name = &stream.name.value;
             warnings.push(format!(

@@ -11,7 +11,7 @@ use super::output::visible;
 use super::rejects::RejectGroup;
 use super::table::{Align, Grid};
 use crate::Error;
-use crate::pipeline::report::{RunReport, RunStatus, StreamReport, StreamStatus};
+use crate::pipeline::report::{NotCovered, RunReport, RunStatus, SpentReport, StreamReport, StreamStatus};
 use crate::pipeline::subject::SubjectKey;
 
 const HEADS: [(&str, Align); 10] = [
@@ -67,7 +67,12 @@ pub(super) fn subject_text(report: &RunReport, subject: &SubjectKey, color: bool
         _ => "",
     };
     let (name, key) = (visible(&subject.name), visible(&subject.key));
-    format!("{}\n{name} {key}: {}\n", grid.render(), outcome(report, nothing))
+    format!(
+        "{}\n{}{name} {key}: {}\n",
+        grid.render(),
+        paid(report),
+        outcome(report, nothing)
+    )
 }
 
 /// A line for each stream, their sum where there are several, and how it ended.
@@ -85,7 +90,21 @@ pub(super) fn text(report: &RunReport, color: bool) -> String {
         }
         grid.total(line("total", sums, report.seconds, ""));
     }
-    format!("{}\n{}\n", grid.render(), outcome(report, ""))
+    format!("{}\n{}{}\n", grid.render(), paid(report), outcome(report, ""))
+}
+
+/// A line for each source connection that is paid for by what is asked of it.
+fn paid(report: &RunReport) -> String {
+    let line = |spent: &SpentReport| {
+        let throttled = match spent.throttled {
+            0 => String::new(),
+            times => format!(", throttled {}", figures::counted(times, "time")),
+        };
+        let units = figures::units(spent.request_units);
+        let requests = figures::counted(spent.requests, "request");
+        format!("{}: {units} in {requests}{throttled}\n", visible(&spent.connection))
+    };
+    report.spent.iter().map(line).collect()
 }
 
 fn line(name: &str, counts: [u64; 7], seconds: f64, status: &str) -> Vec<String> {
@@ -159,6 +178,27 @@ pub(super) fn rejects(report: &RunReport) -> String {
     if lines.len() > 1 { lines.join("\n") } else { String::new() }
 }
 
+/// Documents that no stream takes, by source and kind; empty where there are none.
+pub(super) fn not_covered(report: &RunReport) -> String {
+    let mut lines = Vec::new();
+    for source in &report.not_covered {
+        lines.push(format!(
+            "not covered, documents of {} that no stream takes by {}:",
+            visible(&source.source),
+            visible(&source.path)
+        ));
+        let kinds = source.kinds.iter().map(|kind| {
+            let name = kind.kind.as_deref().map_or_else(|| "(none)".to_owned(), visible);
+            format!("  {name}: {}", figures::counted(kind.documents, "document"))
+        });
+        lines.extend(kinds);
+        if source.others > 0 {
+            lines.push(format!("  others: {}", figures::counted(source.others, "document")));
+        }
+    }
+    lines.join("\n")
+}
+
 /// A run for programs. Its form is a promise, described in docs/output.md.
 #[derive(Debug, Serialize)]
 pub(super) struct RunDocument<'a> {
@@ -171,6 +211,8 @@ pub(super) struct RunDocument<'a> {
     status: RunStatus,
     seconds: f64,
     streams: &'a [StreamReport],
+    spent: &'a [SpentReport],
+    not_covered: &'a [NotCovered],
     warnings: &'a [String],
     error: Option<ErrorDocument>,
 }
@@ -201,6 +243,8 @@ impl<'a> RunDocument<'a> {
             status: report.status,
             seconds: report.seconds,
             streams: &report.streams,
+            spent: &report.spent,
+            not_covered: &report.not_covered,
             warnings: &report.warnings,
             error: ErrorDocument::of_report(report, &intent.invocation),
         }
@@ -217,6 +261,8 @@ impl<'a> RunDocument<'a> {
             status: RunStatus::Failed,
             seconds: 0.0,
             streams: &[],
+            spent: &[],
+            not_covered: &[],
             warnings: &[],
             error: Some(ErrorDocument::of(error, Some(&intent.invocation))),
         }

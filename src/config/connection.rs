@@ -1,8 +1,11 @@
 //! A resolved connection: what opening a source or sink needs. `Debug` prints no secret.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::Deserialize;
 
 /// A connection whose variables were read.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub enum ConnectionKind {
         /// What a database that is created is like.
         new_database: NewDatabase,
     },
+    /// A database of an Azure Cosmos DB account (source only).
+    Cosmos(Box<CosmosAccount>),
 }
 
 /// What a database that is created is like, where that is not left to the server.
@@ -48,6 +53,49 @@ pub struct NewDatabase {
     pub encoding: Option<String>,
 }
 
+/// A Cosmos DB account, and what of it is read in which way.
+#[derive(Debug, Clone)]
+pub struct CosmosAccount {
+    /// Its URL, scheme, host and port alone; `http` only where the host is an emulator's.
+    pub endpoint: String,
+    /// By what it lets dbferry in.
+    pub access: CosmosAccess,
+    /// Database of the account.
+    pub database: String,
+    /// Containers by the names that mappings have for them.
+    pub containers: BTreeMap<String, String>,
+    /// How many request units may be spent per second; `None` leaves it to the account.
+    pub max_request_units_per_second: Option<u64>,
+    /// How many pages are asked for at the same time; at least 1.
+    pub pages_in_flight_max: usize,
+    /// Trust a certificate that the emulator made for itself; the host is an emulator's.
+    pub accept_emulator_certificate: bool,
+    /// Speak HTTP/2 where the server does.
+    pub http2: bool,
+}
+
+/// By what a Cosmos account lets somebody in.
+#[derive(Debug, Clone)]
+pub enum CosmosAccess {
+    /// A key of the account, in base64.
+    Key(SecretString),
+    /// A token of Microsoft Entra.
+    Credential(CosmosCredential),
+}
+
+/// Whom Microsoft Entra is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum CosmosCredential {
+    /// Who is signed in on this machine, with the Azure CLI or the Azure Developer CLI.
+    Developer,
+    /// The identity that Azure gave to the machine or container.
+    ManagedIdentity,
+    /// The identity of a Kubernetes workload.
+    WorkloadIdentity,
+}
+
 impl ConnectionKind {
     /// The kind's name as the configuration spells it.
     #[must_use]
@@ -56,6 +104,18 @@ impl ConnectionKind {
             Self::Sqlite { .. } => "sqlite",
             Self::Pocketbase { .. } => "pocketbase",
             Self::Postgres { .. } => "postgres",
+            Self::Cosmos(_) => "cosmos",
+        }
+    }
+
+    /// The kind's name as its makers spell it.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "SQLite",
+            Self::Pocketbase { .. } => "PocketBase",
+            Self::Postgres { .. } => "Postgres",
+            Self::Cosmos(_) => "Cosmos",
         }
     }
 }

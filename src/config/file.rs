@@ -1,13 +1,17 @@
 //! Wire form of `config/<environment>.toml`, and what a connection in it must look like.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connection::NewDatabase;
+use super::cosmos;
+use super::entry::{ConnectionEntry, Kind};
 use super::limits::Limits;
-use super::secret::{Value, ValueEntry};
+use super::metrics::MetricsEntry;
+use super::secret::Value;
 use super::url;
 use crate::data::document::{Marked, Reader};
 use crate::data::finding::{Finding, Located};
@@ -21,74 +25,13 @@ pub(super) struct ConfigFile {
     /// How much happens at once, and how much may go wrong: `[limits]`. All keys are optional.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// Figures of a run for Prometheus: `[metrics]`. Nothing is served without it.
+    #[serde(default)]
+    pub(super) metrics: MetricsEntry,
     /// Connections by name: `[connection.game]`. Mappings name them before the dot in
     /// `game.players`. Only those that a command needs are resolved and opened.
     #[serde(default)]
     connection: BTreeMap<Marked<String>, Marked<ConnectionEntry>>,
-}
-
-/// One database.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table such as [connection.game]")]
-#[schemars(transform = keys_by_kind)]
-struct ConnectionEntry {
-    /// What kind of database it is: `kind = "postgres"`.
-    #[schemars(required, example = &"postgres")]
-    kind: Option<Marked<Kind>>,
-    /// Of `sqlite` and `pocketbase`: where the file is, relative to the current directory. For
-    /// PocketBase `data.db` or the `pb_data` folder that holds it:
-    /// `path = { env = "POCKETBASE_DB", default = "pb_data/data.db" }`.
-    path: Option<Marked<ValueEntry>>,
-    /// Of `postgres`: `postgres://user:password@host:5432/database`, read from a variable or a
-    /// file: `url = { env = "GAME_DATABASE_URL" }`.
-    url: Option<Marked<ValueEntry>>,
-    /// Create the database (or the SQLite file) where it is missing, when it is written to:
-    /// `create_database = true`. The default is false.
-    #[schemars(example = true)]
-    create_database: Option<Marked<bool>>,
-    /// Of `postgres` with `create_database = true`: the role that owns a database which is created:
-    /// `owner = "game_owner"`. The role of the URL has to be a member of it. The default is the
-    /// role of the URL.
-    #[schemars(example = &"game_owner")]
-    owner: Option<Marked<String>>,
-    /// Of `postgres` with `create_database = true`: the encoding of a database which is created,
-    /// as the server names it: `encoding = "UTF8"`. The default is UTF8.
-    #[schemars(example = &"UTF8")]
-    encoding: Option<Marked<String>>,
-    /// Leave out all streams that read or write this connection; the run says so:
-    /// `disabled = true`. The default is false.
-    #[schemars(example = true)]
-    disabled: Option<Marked<bool>>,
-}
-
-/// Kinds of databases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    /// An SQLite file.
-    Sqlite,
-    /// The `data.db` of a PocketBase; it is only read.
-    Pocketbase,
-    /// A PostgreSQL database; as a source it is only read.
-    Postgres,
-}
-
-fn keys_by_kind(schema: &mut schemars::Schema) {
-    let rule = |kind: &str, needed: &str, refused: &[&str]| {
-        let refused: serde_json::Map<_, _> = refused.iter().map(|key| ((*key).to_owned(), false.into())).collect();
-        serde_json::json!({
-            "if": { "properties": { "kind": { "const": kind } }, "required": ["kind"] },
-            "then": { "required": [needed], "properties": refused },
-        })
-    };
-    schema.insert(
-        "allOf".to_owned(),
-        serde_json::json!([
-            rule("sqlite", "path", &["url", "owner", "encoding"]),
-            rule("pocketbase", "path", &["url", "create_database", "owner", "encoding"]),
-            rule("postgres", "url", &["path"]),
-        ]),
-    );
 }
 
 /// A connection as declared: checked, with nothing looked up.
@@ -96,16 +39,27 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
 pub(super) struct Declared {
     /// Name.
     pub(super) name: Located<String>,
-    /// Kind.
-    pub(super) kind: Kind,
-    /// Path or URL.
-    pub(super) address: Value,
-    /// Create what is missing.
-    pub(super) create_database: bool,
-    /// What is created is like this.
-    pub(super) new_database: NewDatabase,
+    /// What it is and where.
+    pub(super) address: Address,
     /// Left out.
     pub(super) disabled: bool,
+}
+
+/// What a connection leads to, by its kind.
+#[derive(Debug, Clone)]
+pub(super) enum Address {
+    /// An SQLite file.
+    Sqlite { path: Value, create_database: bool },
+    /// The `data.db` of a PocketBase.
+    Pocketbase { path: Value },
+    /// A Postgres database.
+    Postgres {
+        url: Value,
+        create_database: bool,
+        new_database: NewDatabase,
+    },
+    /// A Cosmos account.
+    Cosmos(Box<cosmos::Declared>),
 }
 
 /// Checks all connections; they come back in file order.
@@ -124,53 +78,55 @@ pub(super) fn check(reader: &mut Reader, file: ConfigFile) -> Vec<Declared> {
 
 fn connection(reader: &mut Reader, name: Located<String>, entry: Marked<ConnectionEntry>) -> Option<Declared> {
     let span = entry.span();
-    let entry = entry.into_inner();
+    let mut entry = entry.into_inner();
     let owner = format!("connection `{}`", name.value);
-    let kind = reader.required(entry.kind, &span, &owner, "kind = \"postgres\"")?.value;
-    let (address, other, key, example) = match kind {
-        Kind::Postgres => (entry.url, entry.path, "url", "url = { env = \"DATABASE_URL\" }"),
-        Kind::Sqlite | Kind::Pocketbase => (entry.path, entry.url, "path", "path = { value = \"data.db\" }"),
+    let kind = reader
+        .required(entry.kind.take(), &span, &owner, "kind = \"postgres\"")?
+        .value;
+    refuse_others(reader, &entry, kind);
+    let disabled = entry.disabled.take().is_some_and(Marked::into_inner);
+    let address = match kind {
+        Kind::Cosmos => Address::Cosmos(Box::new(cosmos::check(reader, entry, &span, &owner)?)),
+        _ => one_address(reader, entry, kind, (&span, &owner))?,
     };
-    if let Some(other) = other {
-        let refused = if key == "url" { "path" } else { "url" };
-        refuse(reader, &other, refused, kind, &format!("it needs `{key}`"));
-    }
-    if let Some(create) = entry.create_database.as_ref().filter(|_| kind == Kind::Pocketbase) {
-        refuse(
-            reader,
-            create,
-            "create_database",
-            kind,
-            "PocketBase is only read: leave it out",
-        );
-    }
-    let created = entry.create_database.is_some_and(Marked::into_inner);
+    Some(Declared { name, address, disabled })
+}
+
+/// Of a database that one path or URL leads to. `at` is the table's range and name.
+fn one_address(reader: &mut Reader, entry: ConnectionEntry, kind: Kind, at: (&Range<usize>, &str)) -> Option<Address> {
+    let create_database = entry.create_database.is_some_and(Marked::into_inner);
     let new_database = NewDatabase {
-        owner: of_new_database(reader, entry.owner, "owner", kind, created),
-        encoding: of_new_database(reader, entry.encoding, "encoding", kind, created),
+        owner: of_new_database(reader, entry.owner, "owner", kind, create_database),
+        encoding: of_new_database(reader, entry.encoding, "encoding", kind, create_database),
     };
-    let address = reader.required(address, &span, &owner, example)?;
-    let address = Value::check(reader, key, address)?;
-    if let Some(written) = address.written() {
+    let (value, key, example) = match kind {
+        Kind::Postgres => (entry.url, "url", "url = { env = \"DATABASE_URL\" }"),
+        _ => (entry.path, "path", "path = { value = \"data.db\" }"),
+    };
+    let value = reader.required(value, at.0, at.1, example)?;
+    let value = Value::check(reader, key, value)?;
+    if let Some(written) = value.written() {
         check_address(reader, kind, written);
     }
-    Some(Declared {
-        name,
-        kind,
-        address,
-        create_database: created,
-        new_database,
-        disabled: entry.disabled.is_some_and(Marked::into_inner),
-    })
+    match kind {
+        Kind::Sqlite => Some(Address::Sqlite {
+            path: value,
+            create_database,
+        }),
+        Kind::Pocketbase => Some(Address::Pocketbase { path: value }),
+        Kind::Postgres => Some(Address::Postgres {
+            url: value,
+            create_database,
+            new_database,
+        }),
+        Kind::Cosmos => None,
+    }
 }
 
 /// A key that says what a created database is like.
 fn of_new_database(reader: &mut Reader, value: Option<Marked<String>>, key: &str, kind: Kind, created: bool) -> Option<String> {
-    let value = value?;
-    if kind != Kind::Postgres {
-        refuse(reader, &value, key, kind, "leave it out");
-        return None;
-    }
+    // Of another kind it is refused already.
+    let value = value.filter(|_| kind == Kind::Postgres)?;
     let fault = if value.get().is_empty() {
         Some(("is empty", "name it, or leave the key out"))
     } else if !created {
@@ -192,17 +148,31 @@ fn of_new_database(reader: &mut Reader, value: Option<Marked<String>>, key: &str
     Some(value.into_inner())
 }
 
-fn refuse<T>(reader: &mut Reader, value: &Marked<T>, key: &str, kind: Kind, help: &str) {
-    let place = reader.place(value.span());
-    reader.findings.push(
-        Finding::error(
-            "config::key_of_other_kind",
-            Some(place),
-            format!("a connection of kind \"{}\" has no `{key}`", kind.name()),
-        )
-        .label("of another kind")
-        .help(help),
-    );
+/// Keys of other kinds.
+fn refuse_others(reader: &mut Reader, entry: &ConnectionEntry, kind: Kind) {
+    for (key, span) in entry.given() {
+        let Some(span) = span.filter(|_| !Kind::with(key).contains(&kind)) else {
+            continue;
+        };
+        let help = match (key, kind) {
+            ("path" | "url", Kind::Postgres) => "it needs `url`",
+            ("path" | "url", Kind::Sqlite | Kind::Pocketbase) => "it needs `path`",
+            ("path" | "url", Kind::Cosmos) => "it needs `endpoint` and `key`, or `connection_string`",
+            ("create_database", Kind::Pocketbase) => "PocketBase is only read: leave it out",
+            ("create_database", Kind::Cosmos) => "Cosmos is only read: leave it out",
+            _ => "leave it out",
+        };
+        let place = reader.place(span);
+        reader.findings.push(
+            Finding::error(
+                "config::key_of_other_kind",
+                Some(place),
+                format!("a connection of kind \"{}\" has no `{key}`", kind.name()),
+            )
+            .label("of another kind")
+            .help(help),
+        );
+    }
 }
 
 /// Checks what stands in the file itself.
@@ -233,7 +203,7 @@ pub(super) fn address_fault(kind: Kind, text: &str) -> Option<Finding> {
         Kind::Sqlite | Kind::Pocketbase if text.contains('\0') => {
             ("it contains a NUL byte".to_owned(), "a path such as pb_data/data.db")
         }
-        Kind::Sqlite | Kind::Pocketbase => return None,
+        Kind::Sqlite | Kind::Pocketbase | Kind::Cosmos => return None,
     };
     let what = if kind == Kind::Postgres {
         "the URL of a Postgres database"
@@ -245,15 +215,4 @@ pub(super) fn address_fault(kind: Kind, text: &str) -> Option<Finding> {
             .label("not usable")
             .help(format!("expected {help}")),
     )
-}
-
-impl Kind {
-    /// As written.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Pocketbase => "pocketbase",
-            Self::Postgres => "postgres",
-        }
-    }
 }

@@ -1,14 +1,16 @@
 //! Loading `config/<environment>.toml`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::connection::{Connection, ConnectionKind};
-use super::file::{self, ConfigFile, Declared, Kind};
+use super::entry::Kind;
+use super::file::{self, Address, ConfigFile, Declared};
 use super::limits::Limits;
-use super::mask;
-use super::secret::Environment;
+use super::secret::{Environment, Value};
+use super::{mask, metrics};
 use crate::data::document::Reader;
 use crate::data::finding::{Finding, SourceFile, listed, nearest};
 use crate::data::json_schema;
@@ -23,6 +25,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Limits.
     pub limits: Limits,
+    /// Where figures of a run are served, if they are.
+    pub metrics: Option<SocketAddr>,
     connections: Vec<Declared>,
 }
 
@@ -46,8 +50,10 @@ impl Config {
             path: path.display().to_string(),
             text: mask::passwords(&text),
         };
-        let (mut reader, wire) = Reader::read::<ConfigFile>(source, &text);
+        let (mut reader, mut wire) = Reader::read::<ConfigFile>(source, &text);
         let limits = wire.as_ref().map(|wire| wire.limits).unwrap_or_default();
+        let metrics = wire.as_mut().map(|wire| std::mem::take(&mut wire.metrics));
+        let metrics = metrics.and_then(|metrics| metrics::check(&mut reader, metrics));
         let connections = wire.map_or_else(Vec::new, |wire| file::check(&mut reader, wire));
         if !reader.findings.is_empty() {
             reader.sort();
@@ -57,6 +63,7 @@ impl Config {
             environment: environment.to_owned(),
             path,
             limits,
+            metrics,
             connections,
         })
     }
@@ -85,7 +92,7 @@ impl Config {
     /// [`Self::resolve`] with given variables.
     pub fn resolve_in(&self, name: &str, environment: &Environment) -> Result<Connection> {
         let declared = self.declared(name).ok_or_else(|| self.no_connection(name))?;
-        connect(declared, environment).map_err(|finding| Error::findings(ErrorKind::Config, vec![finding]))
+        connect(declared, environment).map_err(|findings| Error::findings(ErrorKind::Config, findings))
     }
 
     fn declared(&self, name: &str) -> Option<&Declared> {
@@ -105,39 +112,44 @@ impl Config {
     }
 }
 
-fn connect(declared: &Declared, environment: &Environment) -> Result<Connection, Finding> {
-    let address = declared.address.resolve(environment)?;
-    let text = address.value.expose_secret();
-    if let Some(fault) = file::address_fault(declared.kind, text) {
-        return Err(Finding {
-            place: Some(address.place),
-            message: fault.message.replacen(
-                "this is",
-                &format!("the value for connection `{}` is", declared.name.value),
-                1,
-            ),
-            ..fault
-        });
-    }
-    let create_database = declared.create_database;
-    let kind = match declared.kind {
-        Kind::Sqlite => ConnectionKind::Sqlite {
-            path: PathBuf::from(text),
+fn connect(declared: &Declared, environment: &Environment) -> Result<Connection, Vec<Finding>> {
+    let name = declared.name.value.clone();
+    let one = |kind, value: &Value| address(&name, kind, value, environment).map_err(|finding| vec![finding]);
+    let kind = match &declared.address {
+        Address::Sqlite { path, create_database } => ConnectionKind::Sqlite {
+            path: PathBuf::from(one(Kind::Sqlite, path)?.expose_secret()),
+            create_database: *create_database,
+        },
+        Address::Pocketbase { path } => ConnectionKind::Pocketbase {
+            path: PathBuf::from(one(Kind::Pocketbase, path)?.expose_secret()),
+        },
+        Address::Postgres {
+            url,
             create_database,
+            new_database,
+        } => ConnectionKind::Postgres {
+            url: one(Kind::Postgres, url)?,
+            create_database: *create_database,
+            new_database: new_database.clone(),
         },
-        Kind::Pocketbase => ConnectionKind::Pocketbase {
-            path: PathBuf::from(text),
-        },
-        Kind::Postgres => ConnectionKind::Postgres {
-            url: address.value,
-            create_database,
-            new_database: declared.new_database.clone(),
-        },
+        Address::Cosmos(account) => ConnectionKind::Cosmos(Box::new(account.resolve(&name, environment)?)),
     };
-    Ok(Connection {
-        name: declared.name.value.clone(),
-        kind,
-    })
+    Ok(Connection { name, kind })
+}
+
+/// A path or URL, looked up.
+fn address(name: &str, kind: Kind, value: &Value, environment: &Environment) -> Result<SecretString, Finding> {
+    let address = value.resolve(environment)?;
+    match file::address_fault(kind, address.value.expose_secret()) {
+        Some(fault) => Err(Finding {
+            place: Some(address.place),
+            message: fault
+                .message
+                .replacen("this is", &format!("the value for connection `{name}` is"), 1),
+            ..fault
+        }),
+        None => Ok(address.value),
+    }
 }
 
 fn no_environment(folder: &Path, environment: &str) -> Error {

@@ -3,11 +3,15 @@
 //! Loading parses and validates without looking at the environment; [`Config::resolve`] then
 //! reads the variables and secret files of one connection, when a command needs it.
 
+mod account;
 pub mod connection;
+mod cosmos;
+mod entry;
 mod file;
 pub mod limits;
 pub mod load;
 mod mask;
+mod metrics;
 pub mod secret;
 mod url;
 

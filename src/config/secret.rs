@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::data::document::{Marked, Reader};
-use crate::data::finding::{Finding, Located, nearest};
+use crate::data::finding::{Finding, Located, Place, nearest};
 use crate::{Error, ErrorKind, Result};
 
 /// Largest secret file that is read.
@@ -36,6 +36,10 @@ pub(super) struct ValueEntry {
     /// `{ env = "POCKETBASE_DB", default = "pb_data/data.db" }`.
     #[schemars(example = &"pb_data/data.db")]
     default: Option<Marked<String>>,
+    /// Of `key` and `connection_string`: the variable of `env` may be unset or empty where another
+    /// key of the connection says the same: `{ env = "COSMOS_KEY", optional = true }`.
+    #[schemars(example = true)]
+    optional: Option<Marked<bool>>,
     /// Path of a file, relative to the current directory, whose content is the value; a line
     /// break at its end is left out: `{ file = "/run/secrets/game_url" }`.
     #[schemars(example = &"/run/secrets/game_url")]
@@ -50,7 +54,11 @@ fn exactly_one(schema: &mut schemars::Schema) {
         "oneOf".to_owned(),
         serde_json::json!([{ "required": ["env"] }, { "required": ["file"] }, { "required": ["value"] }]),
     );
-    schema.insert("dependencies".to_owned(), serde_json::json!({ "default": ["env"] }));
+    schema.insert(
+        "dependencies".to_owned(),
+        serde_json::json!({ "default": ["env"], "optional": ["env"] }),
+    );
+    schema.insert("not".to_owned(), serde_json::json!({ "required": ["default", "optional"] }));
 }
 
 /// A declared value, not looked up yet.
@@ -60,6 +68,8 @@ pub(super) enum Value {
     Variable {
         name: Located<String>,
         default: Option<Located<String>>,
+        /// It need not be set.
+        optional: bool,
     },
     /// A file's content.
     File(Located<String>),
@@ -69,11 +79,28 @@ pub(super) enum Value {
 
 impl Value {
     /// Checks the form of `key`'s value.
-    pub(super) fn check(reader: &mut Reader, key: &str, entry: Located<ValueEntry>) -> Option<Self> {
+    pub(super) fn check(reader: &mut Reader, key: &str, mut entry: Located<ValueEntry>) -> Option<Self> {
+        if let Some(optional) = entry.value.optional.take() {
+            reader.findings.push(
+                Finding::error(
+                    "config::optional",
+                    Some(reader.place(optional.span())),
+                    format!("`{key}` cannot be optional"),
+                )
+                .label("always needed")
+                .help("leave `optional` out; `default` says what holds where the variable is not set"),
+            );
+        }
+        Self::check_optional(reader, key, entry)
+    }
+
+    /// [`Self::check`] of a value that may be `optional`.
+    pub(super) fn check_optional(reader: &mut Reader, key: &str, entry: Located<ValueEntry>) -> Option<Self> {
         let Located { value: entry, place } = entry;
         let damaged = reader.is_damaged(&place.span);
         let given = [&entry.env, &entry.file, &entry.value].into_iter().flatten().count();
-        if given != 1 || (entry.default.is_some() && entry.env.is_none()) {
+        let of_variable = entry.default.is_some() || entry.optional.is_some();
+        if given != 1 || (of_variable && entry.env.is_none()) {
             if !damaged {
                 reader.findings.push(
                     Finding::error(
@@ -82,7 +109,7 @@ impl Value {
                         format!("`{key}` must have exactly one of `env`, `file` and `value`"),
                     )
                     .label("not one value")
-                    .help("such as { env = \"NAME\" }; `default` goes with `env` only"),
+                    .help("such as { env = \"NAME\" }; `default` and `optional` go with `env` only"),
                 );
             }
             return None;
@@ -101,8 +128,28 @@ impl Value {
                 );
                 return None;
             }
+            let optional = entry
+                .optional
+                .map(|optional| reader.locate(optional))
+                .filter(|optional| optional.value);
             let default = entry.default.map(|text| reader.locate(text));
-            return Some(Self::Variable { name, default });
+            if let (Some(optional), Some(_)) = (&optional, &default) {
+                reader.findings.push(
+                    Finding::error(
+                        "config::optional",
+                        Some(optional.place.clone()),
+                        format!("`{key}` has a default, and so it is never left out"),
+                    )
+                    .label("means nothing")
+                    .help("take `optional` or `default` out"),
+                );
+                return None;
+            }
+            return Some(Self::Variable {
+                name,
+                default,
+                optional: optional.is_some(),
+            });
         }
         let file = entry.file.map(|path| Self::File(reader.locate(path)));
         file.or_else(|| entry.value.map(|text| Self::Text(reader.locate(text))))
@@ -117,12 +164,32 @@ impl Value {
         }
     }
 
+    /// Whether it may turn out to be left out.
+    pub(super) const fn is_optional(&self) -> bool {
+        matches!(self, Self::Variable { optional: true, .. })
+    }
+
+    /// The place of its text, or of the name of its variable or file.
+    pub(super) const fn place(&self) -> &Place {
+        match self {
+            Self::Variable { name, .. } | Self::File(name) | Self::Text(name) => &name.place,
+        }
+    }
+
+    /// Whether somebody said what it is: a default does not count, nor does an empty variable.
+    pub(super) fn is_set(&self, environment: &Environment) -> bool {
+        match self {
+            Self::Variable { name, .. } => environment.get(&name.value).is_some_and(|value| !value.is_empty()),
+            Self::File(_) | Self::Text(_) => true,
+        }
+    }
+
     /// Looks the value up. The place is that of the variable's or file's name.
     pub(super) fn resolve(&self, environment: &Environment) -> Result<Located<SecretString>, Finding> {
         let (place, text) = match self {
             Self::Text(text) => (&text.place, text.value.clone()),
             Self::File(path) => (&path.place, read_secret(path)?),
-            Self::Variable { name, default } => match (environment.get(&name.value), default) {
+            Self::Variable { name, default, .. } => match (environment.get(&name.value), default) {
                 (Some(value), _) => {
                     let text = value.to_str().ok_or_else(|| {
                         Finding::error(
@@ -211,7 +278,8 @@ impl Environment {
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Option<&OsStr> {
+    /// A variable.
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 

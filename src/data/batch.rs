@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
+use super::kinds::KindCounts;
 use super::position::{KeyBuffer, Position};
 use super::reject::Reject;
 
@@ -51,6 +52,9 @@ pub struct TargetBatch {
     pub origin: Vec<u32>,
     /// Rows that an expression, a cast, a rule or a limit of the target refused.
     pub rejects: Vec<Reject>,
-    /// Rows that the stream's `where` left out.
+    /// Rows that the stream leaves out: by its `where`, or because their document is of a kind that
+    /// it does not take.
     pub filtered: u64,
+    /// Of [`Self::filtered`]: documents of kinds that the stream does not take.
+    pub kinds: KindCounts,
 }

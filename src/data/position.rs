@@ -225,16 +225,84 @@ pub enum Position {
         /// The split's upper bound; `None` for the stream's last split.
         until: Option<Key>,
     },
+    /// Within a range of a source that hands out pages in an order of its own. The texts are the
+    /// source's and opaque to everybody else.
+    Range {
+        /// What the range is called.
+        range: String,
+        /// Token after the last page read; `None` at the beginning of the range.
+        after: Option<String>,
+        /// Token from which the range's changes are followed later, made before its first page.
+        changes: Option<String>,
+        /// The range is read over what an earlier reading of it brought, whose token is void.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
+    /// Among the changes of a range since it was read.
+    Changes {
+        /// What the range is called.
+        range: String,
+        /// Token after the last change seen.
+        after: String,
+    },
 }
 
 impl Position {
-    /// The key after which reading goes on; `None` from the beginning (and for [`Self::End`]).
+    /// Positions at which the splits begin that keys cut a stream into: one up to each key, one
+    /// for what comes after the last.
+    #[must_use]
+    pub fn between(keys: &[Key]) -> Vec<Self> {
+        let bounds = std::iter::once(None).chain(keys.iter().cloned().map(Some));
+        let ends = keys.iter().cloned().map(Some).chain([None]);
+        bounds.zip(ends).map(|(after, until)| Self::Within { after, until }).collect()
+    }
+
+    /// Whether rows may come from here that were brought before.
+    #[must_use]
+    pub const fn meets_again(&self) -> bool {
+        matches!(self, Self::Range { again: true, .. } | Self::Changes { .. })
+    }
+
+    /// The beginning of the range, to read it over what is there; `None` where it is no range.
+    #[must_use]
+    pub fn anew(&self) -> Option<Self> {
+        let Self::Range { range, changes, .. } = self else {
+            return None;
+        };
+        Some(Self::Range {
+            range: range.clone(),
+            after: None,
+            changes: changes.clone(),
+            again: true,
+        })
+    }
+
+    /// Where following the changes of a range begins; `None` where that was not recorded.
+    #[must_use]
+    pub fn followed(&self) -> Option<Self> {
+        let Self::Range { range, changes, .. } = self else {
+            return None;
+        };
+        Some(Self::Changes {
+            range: range.clone(),
+            after: changes.clone()?,
+        })
+    }
+
+    /// Whether it is in one of several splits of a stream.
+    #[must_use]
+    pub const fn is_within_split(&self) -> bool {
+        matches!(self, Self::Within { .. } | Self::Range { .. } | Self::Changes { .. })
+    }
+
+    /// The key after which reading goes on; `None` from the beginning, and where the place is no
+    /// key.
     #[must_use]
     pub const fn after(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),
             Self::Within { after, .. } => after.as_ref(),
-            Self::End => None,
+            Self::End | Self::Range { .. } | Self::Changes { .. } => None,
         }
     }
 
@@ -243,17 +311,32 @@ impl Position {
     pub const fn until(&self) -> Option<&Key> {
         match self {
             Self::Within { until, .. } => until.as_ref(),
-            Self::Key(_) | Self::End => None,
+            Self::Key(_) | Self::End | Self::Range { .. } | Self::Changes { .. } => None,
         }
     }
 
-    /// The position of a checkpoint after a batch was read up to `read`: a split keeps its end.
+    /// The position of a checkpoint after a batch was read up to `read`: a split keeps its end, and
+    /// a range that it is read again.
     #[must_use]
     pub fn moved_on(before: Option<&Self>, read: Self) -> Self {
         match (before, read) {
             (Some(Self::Within { until, .. }), Self::Key(key)) => Self::Within {
                 after: Some(key),
                 until: until.clone(),
+            },
+            (
+                Some(Self::Range { again, changes, .. }),
+                Self::Range {
+                    range,
+                    after,
+                    changes: read,
+                    ..
+                },
+            ) => Self::Range {
+                range,
+                after,
+                changes: read.or_else(|| changes.clone()),
+                again: *again,
             },
             (_, read) => read,
         }
@@ -333,6 +416,34 @@ mod tests {
         };
         assert_eq!(within.to_json(), r#"{"within":{"after":null,"until":[{"int":7}]}}"#);
         assert_eq!(Position::from_json(&within.to_json()).expect("what was just written"), within);
+    }
+
+    #[test]
+    fn a_range_keeps_its_changes_and_that_it_is_read_again() {
+        let range = |after: Option<&str>, changes: Option<&str>, again| Position::Range {
+            range: "r".to_owned(),
+            after: after.map(str::to_owned),
+            changes: changes.map(str::to_owned),
+            again,
+        };
+        let first = range(Some("p1"), Some("c"), false);
+        assert_eq!(
+            first.to_json(),
+            r#"{"range":{"range":"r","after":"p1","changes":"c"}}"#,
+            "as earlier versions wrote it"
+        );
+        assert_eq!(Position::from_json(&first.to_json()).expect("what was just written"), first);
+        let anew = first.anew().expect("a range");
+        assert_eq!(anew, range(None, Some("c"), true));
+        assert_eq!(Position::from_json(&anew.to_json()).expect("what was just written"), anew);
+        assert_eq!(
+            Position::moved_on(Some(&anew), range(Some("p2"), None, false)),
+            range(Some("p2"), Some("c"), true)
+        );
+        let followed = first.followed().expect("it has a token of changes");
+        assert_eq!(followed.to_json(), r#"{"changes":{"range":"r","after":"c"}}"#);
+        assert!(followed.meets_again() && anew.meets_again() && !first.meets_again());
+        assert_eq!(range(Some("p1"), None, false).followed(), None);
     }
 
     #[test]

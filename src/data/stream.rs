@@ -1,5 +1,7 @@
 //! Streams: what is moved from where, as both ends need to know it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
@@ -66,6 +68,9 @@ pub struct ReadRequest {
     pub rows_max: usize,
     /// Most bytes in one [`super::batch::SourceBatch`]; one row may exceed it alone.
     pub bytes_max: usize,
+    /// How long a reader that can go on by itself asks again where its service does not answer.
+    /// Others end with the first failure, and whoever reads tries again.
+    pub patience: Duration,
 }
 
 /// What happens when the target already has a row with the key.

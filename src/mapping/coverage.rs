@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::stream::{ColumnRef, Project, TableRef};
 use super::{Located, Stream};
 use crate::data::finding::{Finding, Place};
-use crate::data::table::{Fill, Table, TableName};
+use crate::data::table::{Column, Fill, Table, TableName};
 
 mod finding;
 mod left_out;
@@ -30,6 +30,16 @@ pub struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn moves(&self, column: &str) -> bool {
         self.moved.contains(&column)
+    }
+
+    /// Columns of the table that are to be moved: neither fields of documents, which the stream
+    /// has declared itself, nor what the source computes.
+    fn own_columns(&self) -> Vec<&'a Column> {
+        let is_field = |name: &str| self.stream.fields.iter().any(|field| field.name.value == name);
+        let columns = self.table.columns.iter();
+        columns
+            .filter(|column| column.fill != Fill::Generated && !is_field(&column.name))
+            .collect()
     }
 
     /// Why the stream leaves a column out, where it says so.
@@ -223,8 +233,8 @@ impl<'a> Survey<'a> {
                 .iter()
                 .any(|stream| self.is_disabled(stream) && reads(stream));
             let mut lost = Vec::new();
-            let own = readings.first().map_or(&[][..], |reading| &reading.table.columns);
-            for column in own.iter().filter(|column| column.fill != Fill::Generated) {
+            let own = readings.first().map_or_else(Vec::new, |reading| reading.own_columns());
+            for column in &own {
                 if readings.iter().any(|reading| reading.moves(&column.name)) {
                     continue;
                 }

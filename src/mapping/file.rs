@@ -9,6 +9,7 @@ use crate::data::finding::{Finding, SourceFile, listed, nearest};
 use crate::data::json_schema;
 use crate::{Error, ErrorKind, Result};
 
+mod fields;
 mod wire;
 
 use wire::{ProjectFile, QueryEntry, StreamEntry, StreamsFile};
@@ -149,6 +150,8 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         rules: pairs(reader, entry.rules),
         columns: pairs(reader, entry.columns),
         same_name_columns: entry.same_name_columns.map(|flag| reader.locate(flag)),
+        document: entry.document.map(|document| fields::document(reader, document)),
+        fields: fields::fields(reader, entry.fields),
         types: pairs(reader, entry.types),
         allow_precision_loss: located(reader, entry.allow_precision_loss),
         subjects: pairs(reader, entry.subject),

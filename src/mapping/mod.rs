@@ -7,6 +7,7 @@
 pub mod check;
 pub mod coverage;
 pub mod difference;
+pub mod document;
 pub mod file;
 pub mod order;
 pub mod stream;

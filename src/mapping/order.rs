@@ -3,6 +3,9 @@
 //! A foreign key that no order can keep is suspended: taken away for the load and put back when
 //! all rows are there. That is one from a table to itself, for rows come in batches, and within a
 //! circle of streams each that points to a stream which comes later. `after` is never cut.
+//!
+//! Streams that read the same rows of a source which is paid for by what it reads are to be
+//! complete together, not one after the other: foreign keys between them are suspended, too.
 
 use super::Stream;
 use crate::data::finding::{Finding, Place};
@@ -38,11 +41,13 @@ pub struct Order {
     pub suspended: Vec<Vec<ForeignKey>>,
 }
 
-/// Orders streams. `targets` are the target tables, stream by stream, where known.
+/// Orders streams. `targets` are the target tables, stream by stream, where known. Streams of the
+/// same number in `passes` read the same rows in one pass; none where that does not matter, or
+/// where a stream could not share its pass.
 ///
 /// # Errors
 /// A finding that names the cycle.
-pub fn order(streams: &[Stream], targets: &[Option<Table>]) -> Result<Order, Finding> {
+pub fn order(streams: &[Stream], targets: &[Option<Table>], passes: &[Option<usize>]) -> Result<Order, Finding> {
     let mut needs: Vec<Vec<Need<'_>>> = (0..streams.len()).map(|index| needs(streams, targets, index)).collect();
     let mut suspended: Vec<Vec<ForeignKey>> = (0..streams.len()).map(|index| to_itself(streams, targets, index)).collect();
     let mut done = vec![false; streams.len()];
@@ -52,21 +57,61 @@ pub fn order(streams: &[Stream], targets: &[Option<Table>]) -> Result<Order, Fin
         let Some(index) = ready.or_else(|| cuttable(&needs, &done)) else {
             return Err(cycle(streams, &needs, &done));
         };
-        let cut = needs[index].extract_if(.., |need| !done[need.first]);
-        for key in cut.filter_map(|need| need.key) {
-            if !suspended[index].contains(key) {
-                suspended[index].push(key.clone());
-            }
-        }
+        suspend(&mut suspended[index], needs[index].extract_if(.., |need| !done[need.first]));
         done[index] = true;
         sequence.push(index);
     }
+    // Parents stay first in the sequence, for whoever moves one stream at a time after all.
+    share_passes(&mut needs, &mut suspended, passes);
     let needs = needs.iter().map(|needs| needs.iter().map(|need| need.first).collect());
     Ok(Order {
         needs: needs.collect(),
         sequence,
         suspended,
     })
+}
+
+fn suspend<'a>(suspended: &mut Vec<ForeignKey>, cut: impl Iterator<Item = Need<'a>>) {
+    for key in cut.filter_map(|need| need.key) {
+        if !suspended.contains(key) {
+            suspended.push(key.clone());
+        }
+    }
+}
+
+/// Cuts the needs that alone keep streams from sharing a pass. Where one of two waits for the
+/// other anyway, their keys stay.
+fn share_passes(needs: &mut [Vec<Need<'_>>], suspended: &mut [Vec<ForeignKey>], passes: &[Option<usize>]) {
+    let pass = |index: usize| passes.get(index).copied().flatten();
+    let shares = |index: usize, need: &Need<'_>| need.loose() && pass(index).is_some() && pass(index) == pass(need.first);
+    // What holds in any case.
+    let kept: Vec<Vec<usize>> = needs
+        .iter()
+        .enumerate()
+        .map(|(index, needs)| {
+            needs
+                .iter()
+                .filter(|need| !shares(index, need))
+                .map(|need| need.first)
+                .collect()
+        })
+        .collect();
+    for (index, needs) in needs.iter_mut().enumerate() {
+        let cut = needs.extract_if(.., |need| shares(index, need) && !waits_for(&kept, index, need.first));
+        suspend(&mut suspended[index], cut);
+    }
+}
+
+/// Whether `needs` lead from one stream to another.
+fn waits_for(needs: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let mut seen = vec![false; needs.len()];
+    let mut next = needs[from].clone();
+    while let Some(at) = next.pop() {
+        if !std::mem::replace(&mut seen[at], true) {
+            next.extend(&needs[at]);
+        }
+    }
+    seen[to]
 }
 
 /// Where every stream that is left waits: the first of a circle whose own needs can all be cut.

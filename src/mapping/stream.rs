@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::document::{Document, Field};
 pub use crate::data::finding::Located;
 use crate::data::finding::Place;
 use crate::data::stream::{OnConflict, Triggers};
@@ -186,6 +187,10 @@ pub struct Stream {
     /// `same_name_columns = true`: target columns that are not mentioned take the source column
     /// of the same name, if its type is compatible.
     pub same_name_columns: Option<Located<bool>>,
+    /// Which documents are taken, and the column that they are in (`[stream.document]`).
+    pub document: Option<Document>,
+    /// Values of the documents that become source columns (`[stream.fields]`), in file order.
+    pub fields: Vec<Field>,
     /// Types that source columns are read as (`[stream.types]`).
     pub types: Vec<(Located<String>, Located<String>)>,
     /// Target columns whose value may lose fraction digits (`allow_precision_loss`).
@@ -216,6 +221,8 @@ impl Stream {
             rules: Vec::new(),
             columns: Vec::new(),
             same_name_columns: None,
+            document: None,
+            fields: Vec::new(),
             types: Vec::new(),
             allow_precision_loss: Vec::new(),
             subjects: Vec::new(),

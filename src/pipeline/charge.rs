@@ -53,6 +53,11 @@ impl<'a> Splits<'a> {
         Ok(found)
     }
 
+    /// Rows that the stream has read, over all its splits.
+    pub(super) fn rows_read(&self) -> u64 {
+        self.checkpoints.iter().map(|checkpoint| checkpoint.counts.read).sum()
+    }
+
     pub(super) fn open(&self) -> &Checkpoint {
         &self.checkpoints[self.open]
     }

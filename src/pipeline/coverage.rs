@@ -50,7 +50,7 @@ pub(super) async fn coverage(
         .zip(planned.shapes)
         .filter_map(|(stream, shape)| {
             let shape = shape.as_ref()?;
-            let moved = shape.transform.read_columns().iter().map(|column| column.name.as_str());
+            let moved = shape.transform.moved_columns().iter().map(String::as_str);
             Some(Reading {
                 stream,
                 moved: moved.collect(),

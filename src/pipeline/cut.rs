@@ -1,9 +1,11 @@
 //! Where a stream's splits begin: as an earlier run left them, or cut anew.
 
+use super::follow;
 use super::pool::Pool;
 use super::resume;
+use super::shutdown;
 use super::work::Run;
-use crate::data::position::{Key, Position};
+use crate::data::position::Position;
 use crate::error::Retry;
 use crate::ledger::{BARE, Checkpoint, SUBJECT_SPLIT};
 use crate::{Error, Result};
@@ -16,6 +18,8 @@ pub(super) struct Start {
     pub(super) is_cut: bool,
     /// All checkpoints there are.
     pub(super) found: Vec<Checkpoint>,
+    /// Where changes are followed: the checkpoints of the copy since which they came.
+    pub(super) copied: Vec<Checkpoint>,
 }
 
 impl Start {
@@ -24,6 +28,7 @@ impl Start {
             lanes: vec![(0, None)],
             is_cut: false,
             found: Vec::new(),
+            copied: Vec::new(),
         }
     }
 
@@ -36,20 +41,28 @@ impl Start {
     }
 
     fn of(found: Vec<Checkpoint>) -> Self {
-        let is_cut = found.len() > 1 || found.iter().any(|one| matches!(one.position, Some(Position::Within { .. })));
+        let is_cut = found.len() > 1
+            || found
+                .iter()
+                .any(|one| one.position.as_ref().is_some_and(Position::is_within_split));
         let incomplete = found.iter().filter(|one| !one.complete);
         let mut lanes: Vec<_> = incomplete.map(|one| (one.split, one.position.clone())).collect();
         if lanes.is_empty() {
             // It was complete before: one look at it is enough.
             lanes.extend(found.first().map(|one| (one.split, one.position.clone())));
         }
-        Self { lanes, is_cut, found }
+        Self {
+            lanes,
+            is_cut,
+            found,
+            copied: Vec::new(),
+        }
     }
 }
 
-/// Keys at which the streams of a unit are cut, asked for once.
+/// Where the splits of a unit's streams begin, asked for once.
 #[derive(Default)]
-pub(super) struct Bounds(Option<Vec<Key>>);
+pub(super) struct Bounds(Option<Vec<Position>>);
 
 /// Finds out where a stream begins, and cuts it where it is large and has not begun.
 pub(super) async fn start(run: &Run, index: usize, bounds: &mut Bounds, anew: bool) -> Result<Start> {
@@ -64,6 +77,14 @@ pub(super) async fn start(run: &Run, index: usize, bounds: &mut Bounds, anew: bo
         found.retain(|checkpoint| checkpoint.run == run.id);
     }
     found.sort_by_key(|checkpoint| checkpoint.split);
+    if stream.follows {
+        return Ok(Start {
+            lanes: follow::lanes(stream, &found)?,
+            is_cut: true,
+            found: Vec::new(),
+            copied: found,
+        });
+    }
     if !found.is_empty() {
         if !run.options.retry_rejects {
             found
@@ -75,30 +96,34 @@ pub(super) async fn start(run: &Run, index: usize, bounds: &mut Bounds, anew: bo
     if !may_be_cut(run, index, pool) {
         return Ok(Start::whole());
     }
-    let keys = if let Some(keys) = &bounds.0 {
-        keys
+    let begins = if let Some(begins) = &bounds.0 {
+        begins
     } else {
         let parts = run.plan.limits.splits_max;
         let source = run.source(index);
-        bounds
-            .0
-            .insert(source.splits(&stream.origin, &stream.source_key, parts).await?)
+        let begins = tokio::select! {
+            biased;
+            begins = source.splits(&stream.origin, &stream.source_key, parts) => begins?,
+            // The source may be waited for.
+            () = run.stop.cancelled() => return Err(shutdown::interrupted()),
+        };
+        bounds.0.insert(begins)
     };
-    if keys.is_empty() {
+    if begins.is_empty() {
         return Ok(Start::whole());
     }
-    cut(run, index, pool, keys).await.map(Start::of)
+    cut(run, index, pool, begins).await.map(Start::of)
 }
 
 fn may_be_cut(run: &Run, index: usize, pool: &Pool) -> bool {
     let (stream, limits) = (&run.plan.streams[index], &run.plan.limits);
-    let large = stream.rows_estimate.is_some_and(|rows| rows >= limits.split_rows_min);
-    let by_several = limits.splits_max > 1 && pool.sessions_max() > 1;
-    large && by_several && stream.resumable && !run.options.retry_rejects && !run.options.dry_run && !BARE
+    let large = limits.splits_max > 1 && stream.rows_estimate.is_some_and(|rows| rows >= limits.split_rows_min);
+    let worth_it = run.source(index).has_ranges() || large;
+    worth_it && pool.sessions_max() > 1 && stream.resumable && !run.options.retry_rejects && !run.options.dry_run && !BARE
 }
 
-/// One split up to each key, and one for what comes after the last.
-async fn cut(run: &Run, index: usize, pool: &Pool, keys: &[Key]) -> Result<Vec<Checkpoint>> {
+/// One split from each position on.
+async fn cut(run: &Run, index: usize, pool: &Pool, begins: &[Position]) -> Result<Vec<Checkpoint>> {
     let stream = &run.plan.streams[index];
     let _permit = pool.permits(1, &run.stop).await?;
     let mut lent = pool.borrow_or_wait(&run.stop).await?;
@@ -109,16 +134,14 @@ async fn cut(run: &Run, index: usize, pool: &Pool, keys: &[Key]) -> Result<Vec<C
             stream,
             &run.plan.project,
             (run.id, lent.session.epoch()),
-            &run.moment(index),
+            (&run.moment(index), !run.source(index).is_live()),
             target_was_empty,
         );
-        let bounds = std::iter::once(None).chain(keys.iter().cloned().map(Some));
-        let ends = keys.iter().cloned().map(Some).chain([None]);
         let splits: Vec<_> = (0..)
-            .zip(bounds.zip(ends))
-            .map(|(split, (after, until))| Checkpoint {
+            .zip(begins)
+            .map(|(split, position)| Checkpoint {
                 split,
-                position: Some(Position::Within { after, until }),
+                position: Some(position.clone()),
                 ..whole.clone()
             })
             .collect();

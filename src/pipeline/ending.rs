@@ -21,6 +21,9 @@ pub(super) fn take_in(run: &Run, ended: Ended, report: &mut StreamReport) -> Res
         counts += progress.tally.counts;
         report.batches += progress.tally.batches;
         reasons.merge(progress.tally.reasons);
+        if let Some(leaves) = &mut report.leaves {
+            leaves.left.merge(&progress.tally.kinds);
+        }
         resolved += progress.resolved;
         report.target_rows = report.target_rows.or(progress.target_rows);
         progress.warnings.into_iter().for_each(|warning| run.note(warning));

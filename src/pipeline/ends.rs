@@ -120,5 +120,6 @@ fn identity(connection: &Connection) -> String {
             format!("{} {}", connection.kind.name(), path.display())
         }
         ConnectionKind::Postgres { .. } => format!("postgres {}", connection.name),
+        ConnectionKind::Cosmos(account) => format!("cosmos {} {}", account.endpoint, account.database),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::data::counts::Counts;
+use crate::data::spent::Spent;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -83,6 +84,14 @@ pub enum Event {
         stream: String,
         /// Counts over all its batches.
         counts: Counts,
+    },
+    /// What a source connection has cost so far, where it is paid for by what is asked of it. Told
+    /// every moment while a run goes on, and at its end.
+    Spent {
+        /// Source connection.
+        connection: String,
+        /// Since it was opened.
+        spent: Spent,
     },
     /// Something the operator should know that loses nothing.
     Warning {

@@ -2,6 +2,7 @@
 //! target never waits for either. Channels between them are short, so that memory stays flat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -27,6 +28,15 @@ pub struct Portion {
     pub digest: Digest,
 }
 
+impl Portion {
+    /// Source keys of all rows that were read, those that could not be read among them.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let read = (0..self.source.keys.len()).map(|row| self.source.keys.get(row));
+        let unreadable = self.source.rejects.iter().map(|reject| reject.key.clone());
+        read.chain(unreadable).collect()
+    }
+}
+
 /// Portions of one stream. Dropping it stops reader and transform.
 pub struct Feed {
     portions: mpsc::Receiver<Result<Portion>>,
@@ -43,6 +53,7 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         only,
         rows_max: limits.portion_rows_max,
         bytes_max: limits.portion_bytes_max,
+        patience: Duration::from_secs(limits.retry_seconds_max),
     }
 }
 

@@ -20,8 +20,13 @@ use crate::mapping::Stream;
 use crate::sink::{Session, Sink};
 
 /// Puts into a planned stream which keys of its target are suspended, and says so. `all` are the
-/// streams planned with it and their targets.
-pub(super) fn plan(stream: &mut PlannedStream, suspended: &[ForeignKey], all: (&[Stream], &[Option<Table>])) {
+/// streams planned with it and their targets, `filled` the tables of those that come before it.
+pub(super) fn plan(
+    stream: &mut PlannedStream,
+    suspended: &[ForeignKey],
+    all: (&[Stream], &[Option<Table>]),
+    filled: &[&TableName],
+) {
     let table = &stream.write.table;
     let writers = |named: &TableName| {
         let pairs = all.0.iter().zip(all.1);
@@ -42,6 +47,8 @@ pub(super) fn plan(stream: &mut PlannedStream, suspended: &[ForeignKey], all: (&
         };
         let why = if key.table == *table {
             "its own table".to_owned()
+        } else if filled.contains(&&key.table) {
+            format!("`{}`, which is filled in the same pass over the source", key.table)
         } else {
             format!("`{}`, which is filled later", key.table)
         };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::cut::Start;
 use super::event::Event;
 use super::pool::{Borrowed, Permit};
 use super::retry::{self, Patience};
@@ -15,10 +16,11 @@ use super::shared_read::Seat;
 use super::stream_end::{Ending, StreamEnd};
 use super::work::{Held, Run, Slot};
 use super::worker::{self, Job, Progress};
-use super::{retry_rejects, subject, validate};
+use super::{follow, retry_rejects, subject, validate};
+use crate::data::position::Position;
 use crate::error::Retry;
 use crate::ledger::Checkpoint;
-use crate::sink::Session;
+use crate::sink::{Session, Sink};
 use crate::{Error, ErrorKind, Result};
 
 /// A stream that is being moved, over all its lanes.
@@ -29,6 +31,8 @@ pub(super) struct Moving {
     pub(super) end: StreamEnd,
     /// Its checkpoints when it was begun.
     pub(super) found: Vec<Checkpoint>,
+    /// Those of its copy, where its changes are followed.
+    copied: Vec<Checkpoint>,
     began: Instant,
     lanes: Mutex<Lanes>,
     told: UnboundedSender<Ended>,
@@ -57,17 +61,24 @@ pub(super) struct Ended {
 impl Moving {
     pub(super) fn new(
         index: usize,
-        (is_cut, found): (bool, Vec<Checkpoint>),
-        lanes: usize,
+        Start {
+            lanes,
+            is_cut,
+            found,
+            copied,
+        }: Start,
         began: Instant,
         told: UnboundedSender<Ended>,
     ) -> Self {
         let complete = found.iter().filter(|checkpoint| checkpoint.complete).cloned().collect();
+        let lanes = lanes.len();
+        let splits = if copied.is_empty() { found.len().max(1) } else { lanes };
         Self {
             index,
             is_cut,
-            end: StreamEnd::new(found.len().max(1), complete),
+            end: StreamEnd::new(splits, complete),
             found,
+            copied,
             began,
             lanes: Mutex::new(Lanes {
                 open: lanes,
@@ -118,6 +129,8 @@ pub(super) struct Lane {
     pub(super) run: Arc<Run>,
     pub(super) moving: Arc<Moving>,
     pub(super) split: i32,
+    /// Where it stood when its unit began, as far as that was known.
+    pub(super) begin: Option<Position>,
     pub(super) seat: Option<Seat>,
     pub(super) slot: Arc<Slot>,
 }
@@ -230,7 +243,8 @@ impl Lane {
         };
         if run.options.retry_rejects {
             let sink = &run.plan.sinks[&stream.sink_connection];
-            let gone = retry_rejects::retry_stream(&job, &self.moving.found, sink.as_ref(), session, progress).await?;
+            let every = |_: &str| true;
+            let gone = retry_rejects::retry_stream(&job, &self.moving.found, every, sink.as_ref(), session, progress).await?;
             if gone > 0 {
                 run.note(format!(
                     "stream `{}`: {gone} rejected rows are no longer in the source; their rejects stay open",
@@ -241,10 +255,13 @@ impl Lane {
         }
         if stream.subject.is_some() {
             subject::move_rows(&job, session, progress).await?;
+        } else if let (true, Some(begin)) = (stream.follows, &self.begin) {
+            follow::move_changes(&job, begin.clone(), session, progress).await?;
         } else {
             worker::move_stream(&job, session, progress).await?;
         }
-        let ended = end_stream(&job, session, progress).await;
+        let sink = &run.plan.sinks[&stream.sink_connection];
+        let ended = end_stream(&job, &self.moving.copied, sink.as_ref(), session, progress).await;
         if ended.is_err() {
             job.end.left_undone().await;
         }
@@ -253,11 +270,20 @@ impl Lane {
 }
 
 /// After the last split of a stream: what is left to do once for all of it.
-async fn end_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<()> {
+async fn end_stream(
+    job: &Job<'_>,
+    copied: &[Checkpoint],
+    sink: &dyn Sink,
+    session: &mut dyn Session,
+    progress: &mut Progress,
+) -> Result<()> {
     match job.end.ending().await {
         Ending::Nothing => Ok(()),
         Ending::Before(whole) => validate::complete_before(job, session, &whole, progress).await,
         Ending::Now(whole) => {
+            if job.stream.follows {
+                follow::retry_waiting(job, copied, sink, session, progress).await?;
+            }
             session.finish_stream().await?;
             (job.events)(Event::StreamFinished {
                 stream: job.stream.name.clone(),

@@ -1,7 +1,8 @@
 //! Orphans: rows that refer to nothing by a foreign key which was away for the load. They become
 //! rejects like any other: which source row each comes from is found by reading the source again,
-//! so that `--retry-rejects` finds it, too. What refers to an orphan becomes one when it is taken
-//! out. Rows that no stream of the run has moved are never touched.
+//! or, where that is paid for and claims tell them, those rows alone; so that `--retry-rejects`
+//! finds it, too. What refers to an orphan becomes one when it is taken out. Rows that no stream
+//! of the run has moved are never touched.
 
 use super::charge::Splits;
 use super::claim;
@@ -15,10 +16,18 @@ use super::worker;
 use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
+use crate::data::kinds::KindCounts;
+use crate::data::position::Key;
 use crate::data::reject::{Reason, Reject};
 use crate::ledger::{BatchEntry, Checkpoint, Removal, Suspended};
 use crate::sink::Session;
+use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
+
+/// Orphans that are looked up by their keys at most: these are kept in memory (Invariant 7).
+const CLAIMANTS_MAX: u64 = 10_000;
+/// Rows in a page that cost about as much as one that is read alone.
+const ROWS_FOR_ONE: u64 = 30;
 
 /// Taking orphans out of one target.
 pub(super) struct Orphans<'a> {
@@ -71,7 +80,8 @@ impl Orphans<'_> {
         stream.sink_connection == self.connection && stream.write.table == key.table
     }
 
-    /// Reads the stream again until all orphans that it has moved are found. Returns their number.
+    /// Reads the stream again, or the rows alone that are known to be meant, until all orphans that
+    /// it has moved are found. Returns their number.
     async fn expel_rows(
         &self,
         splits: &mut Splits<'_>,
@@ -85,7 +95,8 @@ impl Orphans<'_> {
         if found == 0 {
             return Ok(gone);
         }
-        let request = feed::request(stream, None, None, &self.run.plan.limits);
+        let only = claimants(splits, found, source, session).await?;
+        let request = feed::request(stream, None, only, &self.run.plan.limits);
         let mut feed = Feed::of(source.read(request).await?, stream);
         while gone < found
             && let Some(portion) = feed.next().await?
@@ -118,6 +129,7 @@ impl Orphans<'_> {
                 origin: portion.target.origin[part].to_vec(),
                 rejects: Vec::new(),
                 filtered: 0,
+                kinds: KindCounts::default(),
             };
             let rejects = loop {
                 match self.expel_part(splits, &portion.source, &mut target, session).await? {
@@ -292,4 +304,15 @@ impl Orphans<'_> {
             reasons: vec![(first.reason, rows)],
         });
     }
+}
+
+/// The source rows of the orphans, where reading them one by one costs less than reading
+/// everything again, and all of them are known.
+async fn claimants(splits: &Splits<'_>, found: u64, source: &dyn Source, session: &mut dyn Session) -> Result<Option<Vec<Key>>> {
+    let few = found <= CLAIMANTS_MAX && found.saturating_mul(ROWS_FOR_ONE) <= splits.rows_read();
+    if !source.has_ranges() || splits.stream.write.keys_distinct || !few {
+        return Ok(None);
+    }
+    let keys = session.orphan_claimants().await?;
+    Ok((keys.len() as u64 == found).then_some(keys))
 }

@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use super::coverage::{self, Planned, Subject};
 use super::ends::{Ends, Opening};
+use super::follow;
 use super::later::{self, Later};
+use super::not_covered::LeftToOthers;
+use super::passes::{self, Pass};
+use super::report::SpentReport;
 use super::shape::check_stream;
 use super::subject::{self, SubjectKey};
-use super::{difference, planned, privilege};
+use super::{difference, planned, privilege, spending};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
@@ -37,8 +41,12 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// Only the rows of one subject.
     pub subject: Option<SubjectKey>,
+    /// Only what has changed since the last complete run.
+    pub since_last: bool,
     /// Count the rows that differences between source and target concern.
     pub count: bool,
+    /// Measure what reading sources costs that are paid for by what is asked of them.
+    pub cost: bool,
     /// Tell what no stream moves, if all streams are planned.
     pub coverage: bool,
     /// What no stream moves is an error.
@@ -48,6 +56,9 @@ pub struct Options {
     /// Create a missing target database where its connection says so. Without it nothing is
     /// written, whatever the connections say.
     pub create: bool,
+    /// Few rows are moved, or over one session: what refers to something comes after it, however
+    /// often the source is read for that.
+    pub in_order: bool,
 }
 
 /// A checked project with both ends open, ready to run.
@@ -66,6 +77,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What is moved of the sources and what not, where it was asked for.
     pub coverage: Option<Coverage>,
+    /// Readings that are paid for, where that was asked for.
+    pub passes: Vec<Pass>,
     /// Subjects that the project declares.
     pub subjects: Vec<Subject>,
     /// Limits of the run.
@@ -119,12 +132,16 @@ pub struct PlannedStream {
     pub(super) write: StreamTarget,
     pub(super) fingerprint: String,
     pub(super) refers_to_itself: bool,
+    /// What it leaves to other streams, before it has begun.
+    pub(super) leaves: Option<LeftToOthers>,
     /// No other stream of the project writes the same table.
     pub(super) only_writer: bool,
     /// Only the rows of a subject are moved.
     pub(super) subject: Option<crate::data::stream::Subject>,
     /// Number of its rows in the source.
     pub(super) subject_rows: Option<u64>,
+    /// Only what has changed since it was copied is moved.
+    pub(super) follows: bool,
 }
 
 /// One column of a planned stream.
@@ -187,7 +204,7 @@ pub(super) async fn plan_over(
         covered = Some(coverage);
     }
     let findings = sound(findings)?;
-    let mut streams = planned::arranged(project, &selected, checked, &ends).await?;
+    let mut streams = planned::arranged(project, &selected, checked, &ends, options).await?;
     privilege::check(&streams, &ends.sources).await?;
     for stream in &mut streams {
         let left_out = covered.as_ref().and_then(|coverage| coverage.left_out.get(&stream.name));
@@ -200,7 +217,10 @@ pub(super) async fn plan_over(
     if let Some(wanted) = &options.subject {
         warnings.extend(subject::restrict(&mut streams, &selected, wanted, &ends).await?);
     }
-    Ok(Plan {
+    if options.since_last {
+        warnings.extend(follow::restrict(&mut streams, &ends)?);
+    }
+    let mut plan = Plan {
         project: project.name.clone(),
         environment: config.environment.clone(),
         streams,
@@ -208,6 +228,7 @@ pub(super) async fn plan_over(
         disabled,
         warnings,
         coverage: covered,
+        passes: Vec::new(),
         subjects: coverage::subjects(project),
         limits: limits(project, config, options),
         rejects_elsewhere: 0,
@@ -215,7 +236,19 @@ pub(super) async fn plan_over(
         stream_names: project.streams.iter().map(|stream| stream.name.value.clone()).collect(),
         sources: ends.sources,
         sinks: ends.sinks,
-    })
+    };
+    if options.cost {
+        plan.passes = passes::paid(&plan).await?;
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// What planning has cost, of sources that are paid for by what is asked of them.
+    #[must_use]
+    pub fn spent(&self) -> Vec<SpentReport> {
+        spending::report(&self.sources)
+    }
 }
 
 /// The findings, if none of them is an error.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ends::Ends;
-use super::plan::{PlannedColumn, PlannedStream};
+use super::not_covered::LeftToOthers;
+use super::plan::{Options, PlannedColumn, PlannedStream};
 use super::shape::Shape;
 use super::{difference, fingerprint, foreign_keys};
 use crate::data::stream::StreamTarget;
+use crate::data::table::TableName;
 use crate::ledger::Checkpoint;
 use crate::mapping::stream::From;
 use crate::mapping::{Project, Stream, order};
@@ -19,13 +21,19 @@ pub(super) async fn arranged(
     selected: &[&Stream],
     mut checked: Vec<Option<Shape>>,
     ends: &Ends,
+    options: &Options,
 ) -> Result<Vec<PlannedStream>> {
     let selected: Vec<Stream> = selected.iter().map(|stream| (*stream).clone()).collect();
     let targets: Vec<_> = checked
         .iter()
         .map(|shape| shape.as_ref().map(|shape| shape.target.clone()))
         .collect();
-    let order = order::order(&selected, &targets).map_err(|finding| Error::findings(ErrorKind::Mapping, vec![finding]))?;
+    let passes = if options.in_order || options.since_last || options.subject.is_some() {
+        Vec::new()
+    } else {
+        passes(&selected, &checked, ends)
+    };
+    let order = order::order(&selected, &targets, &passes).map_err(|finding| Error::findings(ErrorKind::Mapping, vec![finding]))?;
     let mut checkpoints = BTreeMap::new();
     for (name, sink) in &ends.sinks {
         checkpoints.insert(name.clone(), sink.checkpoints(&project.name).await?);
@@ -34,7 +42,8 @@ pub(super) async fn arranged(
     for index in order.sequence {
         if let Some(shape) = checked[index].take() {
             let mut stream = planned(project, &selected, &selected[index], shape, ends, &checkpoints);
-            foreign_keys::plan(&mut stream, &order.suspended[index], (&selected, &targets));
+            let filled: Vec<&TableName> = streams.iter().map(|stream: &PlannedStream| &stream.write.table).collect();
+            foreign_keys::plan(&mut stream, &order.suspended[index], (&selected, &targets), &filled);
             for first in &order.needs[index] {
                 let name = &selected[*first].name.value;
                 if !stream.after.contains(name) {
@@ -45,6 +54,20 @@ pub(super) async fn arranged(
         }
     }
     Ok(streams)
+}
+
+/// Streams that a source which is paid for can be read for at once, by the number of that pass. A
+/// target of one writer takes one stream after the other.
+fn passes(streams: &[Stream], checked: &[Option<Shape>], ends: &Ends) -> Vec<Option<usize>> {
+    let reads = |(stream, shape): (&Stream, &Option<Shape>)| {
+        let shape = shape.as_ref()?;
+        let connection = stream.from.connection();
+        let shares = ends.sources[connection].has_ranges() && ends.sinks[&stream.to.value.connection].sessions_max() > 1;
+        shares.then(|| (connection.to_owned(), shape.origin.clone(), shape.source_key.clone()))
+    };
+    let reads: Vec<_> = streams.iter().zip(checked).map(reads).collect();
+    let first = |wanted: &Option<_>| wanted.as_ref().and_then(|_| reads.iter().position(|other| other == wanted));
+    reads.iter().map(first).collect()
 }
 
 /// What a stream reads, for people.
@@ -94,6 +117,7 @@ fn planned(
         keys_distinct: shape.transform.keys_distinct(),
     };
     PlannedStream {
+        leaves: LeftToOthers::nothing(project, stream, &source),
         source,
         target: target_of(stream),
         on_conflict: stream.on_conflict,
@@ -125,6 +149,7 @@ fn planned(
         only_writer,
         subject: None,
         subject_rows: None,
+        follows: false,
         name,
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::not_covered::LeftToOthers;
 use super::plan::PlannedStream;
 use crate::data::counts::Counts;
+use crate::data::spent::Units;
 use crate::error::{self, ErrorKind};
 
 /// How a run ended.
@@ -73,6 +75,9 @@ pub struct StreamReport {
     pub waits_for: Option<String>,
     /// Rejects of this run by reason and column.
     pub reasons: Vec<ReasonCount>,
+    /// Documents that it left to others.
+    #[serde(skip)]
+    pub(crate) leaves: Option<LeftToOthers>,
 }
 
 /// Rejects of one kind.
@@ -92,7 +97,10 @@ impl StreamReport {
     /// A stream that has not begun.
     #[must_use]
     pub fn pending(stream: &PlannedStream) -> Self {
-        Self::pending_at(&stream.name, &stream.source, &stream.target)
+        Self {
+            leaves: stream.leaves.clone(),
+            ..Self::pending_at(&stream.name, &stream.source, &stream.target)
+        }
     }
 
     /// A stream that has not begun, by name and ends.
@@ -116,6 +124,7 @@ impl StreamReport {
             rejects_open: 0,
             waits_for: None,
             reasons: Vec::new(),
+            leaves: None,
         }
     }
 
@@ -128,6 +137,41 @@ impl StreamReport {
         self.skipped = counts.skipped;
         self.rejected = counts.rejected;
     }
+}
+
+/// What a source connection has cost, planning and all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpentReport {
+    /// Source connection.
+    pub connection: String,
+    /// Request units.
+    pub request_units: Units,
+    /// Requests made.
+    pub requests: u64,
+    /// Times that the service asked to wait.
+    pub throttled: u64,
+}
+
+/// Documents of a source that no stream takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotCovered {
+    /// `connection.table` that they are in.
+    pub source: String,
+    /// Where a document says of what kind it is.
+    pub path: String,
+    /// How many of which kind, by name.
+    pub kinds: Vec<KindCount>,
+    /// Documents of further kinds, and of kinds with long names.
+    pub others: u64,
+}
+
+/// Documents of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KindCount {
+    /// The kind; null for documents that name none.
+    pub kind: Option<String>,
+    /// Documents.
+    pub documents: u64,
 }
 
 /// A whole run.
@@ -147,6 +191,10 @@ pub struct RunReport {
     pub seconds: f64,
     /// Streams in order.
     pub streams: Vec<StreamReport>,
+    /// What its sources have cost, of those that are paid for by what is asked of them.
+    pub spent: Vec<SpentReport>,
+    /// Documents that the run met and that no stream takes.
+    pub not_covered: Vec<NotCovered>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Message of the error that stopped it.

@@ -2,13 +2,16 @@
 
 use uuid::Uuid;
 
+use super::commit;
 use super::event::Event;
 use super::fingerprint;
 use super::foreign_keys;
 use super::plan::PlannedStream;
-use super::worker::{self, Job, Progress};
+use super::worker::{Job, Progress};
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
+use crate::data::position::Position;
+use crate::data::stream::{OnConflict, StreamTarget};
 use crate::ledger::Checkpoint;
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
@@ -25,12 +28,10 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
         // meets those rows again.
         found = session.open_stream(&job.stream.write, job.split, true).await?;
     }
-    if let Some((sequence, counts, reasons)) = progress.in_doubt.take()
-        && found
-            .as_ref()
-            .is_some_and(|checkpoint| checkpoint.run == job.run && checkpoint.sequence == sequence)
-    {
-        worker::committed(job, progress, counts, reasons);
+    match &found {
+        // Either way it is in the checkpoint what is durable.
+        Some(found) => drop(commit::settle(job, found, progress)),
+        None => progress.in_doubt = None,
     }
     let Some(mut checkpoint) = found else {
         if job.is_cut {
@@ -44,7 +45,7 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
             job.stream,
             job.project,
             (job.run, session.epoch()),
-            job.moment,
+            (job.moment, !job.source.is_live()),
             target_was_empty,
         );
         foreign_keys::suspend(job.stream, &checkpoint, session).await?;
@@ -53,6 +54,9 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
     };
     job.end.seen(&checkpoint).await;
     check_fingerprint(job.stream, &checkpoint)?;
+    if checkpoint.position.as_ref().is_some_and(Position::meets_again) {
+        open_over(job, session).await?;
+    }
     foreign_keys::suspend(job.stream, &checkpoint, session).await?;
     if !checkpoint.complete && checkpoint.moment != job.moment && checkpoint.one_moment && checkpoint.sequence > 0 {
         checkpoint.one_moment = false;
@@ -66,12 +70,56 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
     Ok(checkpoint)
 }
 
-/// Where a stream begins.
+/// The place that a split goes on from is void: it begins again, over what is there. Its figures
+/// are those of the new reading; `None` where the source cannot read a split again.
+pub(super) async fn anew(
+    job: &Job<'_>,
+    before: Checkpoint,
+    session: &mut dyn Session,
+    progress: &mut Progress,
+) -> Result<Option<Checkpoint>> {
+    let Some(position) = before.position.as_ref().and_then(Position::anew) else {
+        return Ok(None);
+    };
+    (job.events)(Event::Warning {
+        stream: Some(job.stream.name.clone()),
+        message: format!(
+            "the source does not accept the place where split {} stopped any more: it is read again from its beginning, over what is there",
+            job.split
+        ),
+    });
+    let anew = Checkpoint {
+        position: Some(position),
+        counts: Counts::default(),
+        digest: Digest::default(),
+        target_was_empty: false,
+        one_moment: false,
+        ..before
+    };
+    open_over(job, session).await?;
+    foreign_keys::suspend(job.stream, &anew, session).await?;
+    progress.checkpoint = Some(anew.clone());
+    Ok(Some(anew))
+}
+
+/// Rows that an earlier reading brought are no conflict where they are equal.
+async fn open_over(job: &Job<'_>, session: &mut dyn Session) -> Result<()> {
+    if job.stream.write.on_conflict != OnConflict::Error {
+        return Ok(());
+    }
+    let write = StreamTarget {
+        on_conflict: OnConflict::ErrorUnlessEqual,
+        ..job.stream.write.clone()
+    };
+    session.open_stream(&write, job.split, false).await.map(drop)
+}
+
+/// Where a stream begins, in a moment of its source that is the only one it will see, or not.
 pub(super) fn fresh(
     stream: &PlannedStream,
     project: &str,
     (run, epoch): (Uuid, i64),
-    moment: &str,
+    (moment, one_moment): (&str, bool),
     target_was_empty: bool,
 ) -> Checkpoint {
     Checkpoint {
@@ -83,7 +131,7 @@ pub(super) fn fresh(
         epoch,
         fingerprint: stream.fingerprint.clone(),
         moment: moment.to_owned(),
-        one_moment: true,
+        one_moment,
         position: None,
         counts: Counts::default(),
         digest: Digest::default(),

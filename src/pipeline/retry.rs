@@ -17,6 +17,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub struct Patience {
     limit: Duration,
     since: Option<Instant>,
+    /// Time that was spent on trying before.
+    spent: Duration,
     pauses: backon::ExponentialBackoff,
     attempt: u32,
 }
@@ -28,6 +30,7 @@ impl Patience {
         Self {
             limit,
             since: None,
+            spent: Duration::ZERO,
             pauses: pauses(),
             attempt: 0,
         }
@@ -46,14 +49,20 @@ impl Patience {
         if error.kind().policy().retry != Retry::Backoff {
             return Err(error);
         }
-        let since = *self.since.get_or_insert_with(Instant::now);
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            self.spent = error.tried_for();
+        }
+        let spent = self.spent + self.since.map_or(Duration::ZERO, |since| since.elapsed());
         let pause = self.pauses.next().unwrap_or(PAUSE_MAX);
-        if since.elapsed() + pause > self.limit {
-            return Err(error.during(format!(
-                "gave up after {} s and {} attempts",
-                since.elapsed().as_secs(),
-                self.attempt
-            )));
+        if spent + pause > self.limit {
+            let seconds = spent.as_secs();
+            // Without an attempt of ours the time was spent where it happened.
+            return Err(if self.attempt == 0 && seconds > 0 {
+                error.during(format!("gave up after {seconds} s"))
+            } else {
+                error.during(format!("gave up after {seconds} s and {} attempts", self.attempt))
+            });
         }
         self.attempt += 1;
         Ok((pause, self.attempt, error))
@@ -95,6 +104,10 @@ mod tests {
         }
         patience.restore();
         assert!(patience.next(lost()).is_ok());
+        patience.restore();
+        let tried = lost().after_trying(Duration::from_millis(900));
+        assert!(patience.next(tried).is_err(), "that it was tried for so long counts");
+        patience.restore();
         assert!(patience.next(Error::new(ErrorKind::Full, "no room")).is_err());
     }
 }

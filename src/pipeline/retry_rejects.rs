@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::commit;
 use super::feed::{self, Feed};
 use super::resume;
 use super::tally::BatchTally;
@@ -19,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 /// Rejects read and retried in one batch.
 const REJECTS_IN_BATCH_MAX: u32 = 1_000;
 
-/// Retries every open reject of a stream once. Rejects whose source row is gone stay open;
+/// Retries every open reject of a stream whose reason is wanted once. Rejects whose source row is gone stay open;
 /// their number is returned. `splits` are those that the stream is cut into: which of them a
 /// reject came from is not recorded, so that each is given as many as it counted.
 ///
@@ -28,6 +29,7 @@ const REJECTS_IN_BATCH_MAX: u32 = 1_000;
 pub(super) async fn retry_stream(
     job: &Job<'_>,
     splits: &[Checkpoint],
+    wanted: impl Fn(&str) -> bool,
     sink: &dyn Sink,
     session: &mut dyn Session,
     progress: &mut Progress,
@@ -64,6 +66,10 @@ pub(super) async fn retry_stream(
                 return Ok(gone);
             }
             left = left.saturating_sub(stored.len() as u64);
+            let stored: Vec<_> = stored.into_iter().filter(|reject| wanted(&reject.reason)).collect();
+            if stored.is_empty() {
+                continue;
+            }
             if !job.stream.suspended.is_empty() {
                 session.suspend(&job.stream.suspended).await?;
             }
@@ -109,7 +115,7 @@ async fn retry_batch(
     session.begin(checkpoint.sequence, false).await?;
     match write(job, session, checkpoint, &mut feed, ids).await {
         Ok((batch, resolved, gone)) => {
-            *checkpoint = commit(job, session, checkpoint, batch, resolved, progress).await?;
+            *checkpoint = commit_batch(job, session, checkpoint, batch, resolved, progress).await?;
             Ok(gone)
         }
         Err(error) => Err(worker::give_up(session, error).await),
@@ -127,7 +133,7 @@ async fn write(
 ) -> Result<(BatchTally, u64, u64)> {
     let mut batch = BatchTally::new();
     let mut resolved = Vec::new();
-    while let Some(portion) = feed.next().await? {
+    while let Some(portion) = worker::next_portion(job, feed).await? {
         let read = (0..portion.source.keys.len()).map(|row| portion.source.keys.get(row));
         for key in read.chain(portion.source.rejects.iter().map(|reject| reject.key.clone())) {
             match ids.remove(&Position::Key(key).to_json()) {
@@ -150,7 +156,7 @@ async fn write(
     ))
 }
 
-async fn commit(
+async fn commit_batch(
     job: &Job<'_>,
     session: &mut dyn Session,
     before: &Checkpoint,
@@ -190,7 +196,7 @@ async fn commit(
         retry: true,
     };
     session.commit(&after, &entry).await?;
-    worker::committed(job, progress, batch.counts, batch.reasons);
+    commit::committed(job, progress, batch.counts, batch.reasons);
     progress.resolved += resolved;
     progress.checkpoint = Some(after.clone());
     Ok(after)

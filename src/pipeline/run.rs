@@ -15,11 +15,13 @@ use super::foreign_keys;
 use super::holder::holder;
 use super::lane::Ended;
 use super::later::Rest;
+use super::not_covered;
+use super::passes;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::report::{RunReport, RunStatus, StreamReport, StreamStatus};
-use super::schedule::{Candidate, Schedule};
 use super::shutdown::{self, Shutdown};
+use super::spending::Spending;
 use super::unit;
 use super::work::Run;
 use crate::data::stream::Origin;
@@ -41,7 +43,10 @@ pub struct RunOptions {
 /// Runs a plan. Never an `Err`: what went wrong is in the report.
 pub async fn run(plan: Plan, options: RunOptions, events: Events, shutdown: Shutdown) -> RunReport {
     let began = Instant::now();
+    let spending = Spending::watch(&plan.sources, &events);
     let mut report = whole(plan, options, events, shutdown).await;
+    report.spent = spending.end();
+    report.not_covered = not_covered::of(&report.streams);
     report.seconds = began.elapsed().as_secs_f64();
     report
 }
@@ -85,6 +90,8 @@ pub(super) fn blank(id: Uuid, plan: &Plan, options: RunOptions) -> RunReport {
         status: RunStatus::Done,
         seconds: 0.0,
         streams: plan.streams.iter().map(StreamReport::pending).collect(),
+        spent: Vec::new(),
+        not_covered: Vec::new(),
         warnings: Vec::new(),
         error: None,
         hint: None,
@@ -146,10 +153,8 @@ async fn begin(run: &mut Run, report: &mut RunReport) -> Result<()> {
     run.moments = moments.into();
     count_rejects(run, report).await?;
     count_sources(run, report).await?;
-    let streams = report
-        .streams
-        .iter()
-        .map(|stream| (stream.name.clone(), stream.source_rows.unwrap_or(0)))
+    let streams = (0..run.plan.streams.len())
+        .map(|index| (run.stream(index).name.clone(), run.rows_expected(index)))
         .collect();
     (run.events)(Event::RunStarted {
         run: run.id,
@@ -191,7 +196,7 @@ async fn count_sources(run: &mut Run, report: &mut RunReport) -> Result<()> {
     if crate::ledger::BARE {
         return Ok(());
     }
-    let mut counted: Vec<(&str, &Origin, u64)> = Vec::new();
+    let mut counted: Vec<(&str, &Origin, Option<u64>)> = Vec::new();
     for (index, stream) in run.plan.streams.iter().enumerate() {
         if stream.subject.is_some() {
             report.streams[index].source_rows = stream.subject_rows;
@@ -205,41 +210,15 @@ async fn count_sources(run: &mut Run, report: &mut RunReport) -> Result<()> {
             None => run.source(index).count(&stream.origin).await?,
         };
         counted.push((&stream.source_connection, &stream.origin, rows));
-        report.streams[index].source_rows = Some(rows);
+        report.streams[index].source_rows = rows;
     }
     run.source_rows = report.streams.iter().map(|stream| stream.source_rows).collect();
     Ok(())
 }
 
-fn schedule(run: &Run) -> Schedule {
-    let streams = &run.plan.streams;
-    let candidates: Vec<_> = streams
-        .iter()
-        .map(|stream| Candidate {
-            // Retrying reads single rows by their keys, and a subject has few of its own: there is
-            // nothing to share.
-            reads: if run.options.retry_rejects || stream.subject.is_some() {
-                stream.name.clone()
-            } else {
-                format!("{} {:?} {:?}", stream.source_connection, stream.origin, stream.source_key)
-            },
-            columns: stream.transform.read_columns(),
-            resumable: stream.resumable,
-            sink: &stream.sink_connection,
-            needs: streams
-                .iter()
-                .enumerate()
-                .filter(|(_, other)| stream.after.contains(&other.name))
-                .map(|(index, _)| index)
-                .collect(),
-        })
-        .collect();
-    Schedule::new(&candidates, |sink| run.pools[sink].sessions_max())
-}
-
 /// Begins streams as soon as they may, until none is left or the run is stopped.
 async fn move_all(run: &Arc<Run>, shutdown: &Shutdown, report: &mut RunReport) -> Result<()> {
-    let mut schedule = schedule(run);
+    let mut schedule = passes::schedule(&run.plan, run.options.retry_rejects, |sink| run.pools[sink].sessions_max());
     let (told, mut hear) = mpsc::unbounded_channel();
     let mut units = JoinSet::new();
     let mut away: Option<Error> = None;

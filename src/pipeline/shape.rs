@@ -31,6 +31,7 @@ pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Ve
     }
     if let Some(table) = &mut table {
         subject::check(stream, source.as_ref(), &origin, table, findings).await?;
+        findings.extend(check::add_fields(stream, table));
     }
     let (Some(table), Some(target)) = (table, target) else {
         return Ok(None);
@@ -98,7 +99,7 @@ async fn origin(stream: &Stream, source: &dyn Source, findings: &mut Vec<Finding
 
 /// Columns under the stream's own `ignore` that it moves.
 fn moved_after_all(stream: &Stream, transform: &Transform) -> Vec<Finding> {
-    let moved = |name: &str| transform.read_columns().iter().any(|column| column.name == name);
+    let moved = |name: &str| transform.moved_columns().iter().any(|column| column == name);
     let names = stream.ignore.iter().map(|(name, _)| name).filter(|name| moved(&name.value));
     let finding = |name: &Located<String>| {
         Finding::warning(

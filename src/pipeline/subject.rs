@@ -12,14 +12,14 @@ use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 
+use super::commit;
 use super::ends::Ends;
-use super::feed::{Feed, Portion};
+use super::feed::Feed;
 use super::plan::PlannedStream;
 use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
 use super::{resume, shutdown};
 use crate::data::finding::{Finding, listed};
-use crate::data::position::Key;
 use crate::data::stream::{OnConflict, Origin, Subject};
 use crate::data::table::Table;
 use crate::error::Refusal;
@@ -208,17 +208,16 @@ pub(super) async fn move_rows(job: &Job<'_>, session: &mut dyn Session, progress
         return Err(Error::new(ErrorKind::Internal, "a stream without a subject"));
     };
     let found = session.open_stream(&job.stream.write, SUBJECT_SPLIT, false).await?;
-    if let (Some((sequence, counts, reasons)), Some(found)) = (progress.in_doubt.take(), &found)
-        && (found.run, found.sequence) == (job.run, sequence)
+    if let Some(found) = &found
+        && commit::settle(job, found, progress)
     {
         // The answer was lost, not the commit.
-        worker::committed(job, progress, counts, reasons);
         progress.checkpoint = Some(found.clone());
         job.end.seen(found).await;
         return Ok(());
     }
     let (origin, write) = (&job.stream.origin, (job.run, session.epoch()));
-    let mut checkpoint = resume::fresh(job.stream, job.project, write, job.moment, false);
+    let mut checkpoint = resume::fresh(job.stream, job.project, write, (job.moment, !job.source.is_live()), false);
     checkpoint.split = SUBJECT_SPLIT;
     checkpoint.sequence = found.map_or(0, |found| found.sequence);
     progress.checkpoint = Some(checkpoint.clone());
@@ -238,7 +237,7 @@ pub(super) async fn move_rows(job: &Job<'_>, session: &mut dyn Session, progress
         let error = worker::disagreement(job, "rows counted in the source", rows, "rows were read", batch.counts.read);
         return Err(worker::give_up(session, error).await);
     }
-    worker::commit(job, session, checkpoint, batch, true, progress).await?;
+    commit::commit(job, session, checkpoint, batch, true, progress).await?;
     worker::check_rejects(job)
 }
 
@@ -257,17 +256,11 @@ async fn fill(
         // What becomes of these rows is decided now: moved, or a reject anew. Without a source
         // key nothing tells which reject was which row.
         if !job.stream.source_key.is_empty() {
-            session.resolve_keys(&keys(&portion)).await?;
+            session.resolve_keys(&portion.keys()).await?;
         }
         worker::write_portion(job, session, checkpoint, portion, &mut batch).await?;
     }
     Ok(batch)
-}
-
-fn keys(portion: &Portion) -> Vec<Key> {
-    let read = (0..portion.source.keys.len()).map(|row| portion.source.keys.get(row));
-    let unreadable = portion.source.rejects.iter().map(|reject| reject.key.clone());
-    read.chain(unreadable).collect()
 }
 
 /// Looks for the keys of the rows just written: there may be billions of others in the table,

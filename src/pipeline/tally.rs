@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::report::ReasonCount;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
+use crate::data::kinds::KindCounts;
 use crate::data::position::{Key, Position};
 use crate::data::reject::{Reason, Reject};
 
@@ -69,6 +70,10 @@ pub struct BatchTally {
     pub classes: BTreeMap<&'static str, (Reason, u64)>,
     /// Rejects in words, for the report.
     pub reasons: Reasons,
+    /// Open rejects whose rows came again.
+    pub resolved: u64,
+    /// Documents that are left to other streams.
+    pub kinds: KindCounts,
     /// When it began.
     pub began: Instant,
 }
@@ -85,6 +90,8 @@ impl BatchTally {
             position: None,
             classes: BTreeMap::new(),
             reasons: Reasons::default(),
+            resolved: 0,
+            kinds: KindCounts::default(),
             began: Instant::now(),
         }
     }
@@ -114,6 +121,8 @@ pub struct StreamTally {
     pub batches: u64,
     /// Rejects in words.
     pub reasons: Reasons,
+    /// Documents left to other streams.
+    pub kinds: KindCounts,
 }
 
 impl StreamTally {

@@ -13,12 +13,13 @@ use super::lane::{self, Ended, Lane, Moving};
 use super::retry::Patience;
 use super::shared_read::Room;
 use super::work::{Held, Run, Slot};
+use crate::data::position::Position;
 use crate::error::Retry;
 use crate::ledger::Checkpoint;
 use crate::{Error, ErrorKind};
 
 /// Lanes that begin at the same position, and may share a reader.
-type Track = Vec<(Arc<Moving>, i32)>;
+type Track = Vec<(Arc<Moving>, i32, Option<Position>)>;
 
 /// Moves the streams of a unit; each tells by itself when it has ended.
 pub(super) async fn move_unit(run: Arc<Run>, members: Vec<usize>, told: UnboundedSender<Ended>) {
@@ -39,9 +40,9 @@ pub(super) async fn move_unit(run: Arc<Run>, members: Vec<usize>, told: Unbounde
     let mut tracks: BTreeMap<(i32, String), Track> = BTreeMap::new();
     for (moving, lanes) in ready {
         for (split, position) in lanes {
-            let position = position.map_or_else(String::new, |position| position.to_json());
-            let track = tracks.entry((split, position)).or_default();
-            track.push((Arc::clone(&moving), split));
+            let place = position.as_ref().map_or_else(String::new, Position::to_json);
+            let track = tracks.entry((split, place)).or_default();
+            track.push((Arc::clone(&moving), split, position));
         }
     }
     for track in tracks.into_values() {
@@ -81,19 +82,16 @@ fn not_begun(run: &Run, index: usize, error: Error, told: &UnboundedSender<Ended
     drop(told.send(ended));
 }
 
-type Lanes = Vec<(i32, Option<crate::data::position::Position>)>;
+type Lanes = Vec<(i32, Option<Position>)>;
 
 fn moving(run: &Run, index: usize, start: Start, began: Instant, told: &UnboundedSender<Ended>) -> (Arc<Moving>, Lanes) {
-    let Start {
-        mut lanes,
-        is_cut,
-        found,
-    } = start;
+    let mut start = start;
     if run.options.retry_rejects {
-        lanes.truncate(1);
+        start.lanes.truncate(1);
     }
-    begun(run, index, &found);
-    let moving = Moving::new(index, (is_cut, found), lanes.len(), began, told.clone());
+    begun(run, index, &start.found);
+    let lanes = start.lanes.clone();
+    let moving = Moving::new(index, start, began, told.clone());
     (Arc::new(moving), lanes)
 }
 
@@ -108,7 +106,7 @@ fn begun(run: &Run, index: usize, found: &[Checkpoint]) {
     } else {
         (run.events)(Event::StreamStarted {
             stream: stream.name.clone(),
-            rows: run.source_rows[index].unwrap_or(0),
+            rows: run.rows_expected(index),
             resumed: whole.filter(|whole| whole.sequence > 0).map(|whole| whole.counts),
         });
     }
@@ -138,10 +136,10 @@ async fn begin_late(run: Arc<Run>, index: usize, error: Error, slot: Arc<Slot>, 
     };
     let (moving, lanes) = moving(&run, index, start, began, &told);
     let mut tasks = JoinSet::new();
-    for (split, _) in lanes {
+    for (split, position) in lanes {
         tasks.spawn(move_track(
             Arc::clone(&run),
-            vec![(Arc::clone(&moving), split)],
+            vec![(Arc::clone(&moving), split, position)],
             Arc::clone(&slot),
             None,
         ));
@@ -154,16 +152,17 @@ async fn begin_late(run: Arc<Run>, index: usize, error: Error, slot: Arc<Slot>, 
 async fn move_track(run: Arc<Run>, track: Track, slot: Arc<Slot>, held: Option<Held>) {
     let mut seats = Vec::new();
     if track.len() > 1
-        && let Some((moving, _)) = track.first()
+        && let Some((moving, ..)) = track.first()
     {
         seats = Room::seats(run.source(moving.index), track.len());
     }
     let lanes: Vec<_> = track
         .into_iter()
-        .map(|(moving, split)| Lane {
+        .map(|(moving, split, begin)| Lane {
             run: Arc::clone(&run),
             moving,
             split,
+            begin,
             seat: seats.pop(),
             slot: Arc::clone(&slot),
         })

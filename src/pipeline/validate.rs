@@ -18,8 +18,9 @@ pub(super) async fn completion(
     checkpoint: &Checkpoint,
     progress: &mut Progress,
 ) -> Result<()> {
-    if job.stream.subject.is_some() {
-        // Its few rows were counted and looked for one by one.
+    if job.stream.subject.is_some() || job.stream.follows {
+        // The few rows of a subject were counted and looked for one by one; of changes nobody
+        // knows how many there are before they have come.
         return Ok(());
     }
     let target = session.count().await?;

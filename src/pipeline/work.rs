@@ -72,6 +72,12 @@ impl Run {
         &self.plan.sources[&self.plan.streams[index].source_connection]
     }
 
+    /// Rows that a stream is about to read: as counted, or else as estimated.
+    pub(super) fn rows_expected(&self, index: usize) -> u64 {
+        let estimate = self.plan.streams[index].rows_estimate;
+        self.source_rows[index].or(estimate).unwrap_or(0)
+    }
+
     pub(super) fn pool(&self, index: usize) -> &Pool {
         &self.pools[&self.plan.streams[index].sink_connection]
     }

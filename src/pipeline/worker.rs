@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
+use super::commit::{self, InDoubt};
 use super::event::{Event, Events};
 use super::feed::{self, Feed, Portion};
 use super::plan::PlannedStream;
 use super::shared_read::Seat;
 use super::shutdown::{self, Shutdown};
 use super::stream_end::StreamEnd;
-use super::tally::{BatchTally, Reasons, StreamTally};
+use super::tally::{BatchTally, StreamTally};
 use super::{claim, isolate, resume, subject};
 use crate::config::limits::Limits;
-use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::ledger::{BatchEntry, Checkpoint};
+use crate::ledger::Checkpoint;
 use crate::sink::Session;
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
@@ -65,9 +65,9 @@ pub(super) struct Job<'a> {
 pub(super) struct Progress {
     /// Committed by this run.
     pub tally: StreamTally,
-    /// A batch whose commit was begun: its run, sequence and figures. After a lost connection
-    /// the checkpoint tells whether it is durable.
-    pub in_doubt: Option<(i64, Counts, Reasons)>,
+    /// A batch whose commit was begun. After a lost connection the checkpoint tells whether it is
+    /// durable.
+    pub in_doubt: Option<InDoubt>,
     /// The last failure was the source's.
     pub source_failed: bool,
     /// The checkpoint as last seen committed.
@@ -87,14 +87,34 @@ pub(super) struct Progress {
 /// finished batch; [`ErrorKind::Lost`] when the session is useless and the stream may go on over
 /// a new one; any other kind is final. Nothing of an unfinished batch stays in the target.
 pub(super) async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progress: &mut Progress) -> Result<Checkpoint> {
-    let mut checkpoint = resume::open(job, session, progress).await?;
+    let checkpoint = resume::open(job, session, progress).await?;
     if checkpoint.complete {
         return Ok(checkpoint);
     }
+    match move_rows(job, session, checkpoint.clone(), progress).await {
+        Err(error) if error.kind() == ErrorKind::Void => {
+            let anew = resume::anew(job, checkpoint, session, progress).await?;
+            move_rows(job, session, anew.ok_or(error)?, progress).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Moves rows from a checkpoint on, batch by batch, over a session that has the split open.
+///
+/// # Errors
+/// As [`move_stream`]; [`ErrorKind::Void`] where the place is not accepted any more, before
+/// anything was moved.
+pub(super) async fn move_rows(
+    job: &Job<'_>,
+    session: &mut dyn Session,
+    mut checkpoint: Checkpoint,
+    progress: &mut Progress,
+) -> Result<Checkpoint> {
     check_rejects(job)?;
     let opened = open_feed(job, checkpoint.position.clone()).await;
     let mut feed = of_source(opened, progress)?;
-    let mut next = of_source(feed.next().await, progress)?;
+    let mut next = of_source(next_portion(job, &mut feed).await, progress)?;
     while !checkpoint.complete {
         if job.shutdown.is_cancelled() {
             return Err(shutdown::interrupted());
@@ -104,9 +124,14 @@ pub(super) async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progre
             Ok(filled) => filled,
             Err(error) => return Err(give_up(session, error).await),
         };
+        if ahead.is_err() && !job.stream.resumable {
+            // An atomic stream has no place to go on from: nothing of it is kept.
+            session.rollback().await?;
+            return of_source(ahead, progress).map(|_| checkpoint);
+        }
         // What was read before the source failed is still committed.
         let complete = matches!(ahead, Ok(None));
-        checkpoint = commit(job, session, checkpoint, batch, complete, progress).await?;
+        checkpoint = commit::commit(job, session, checkpoint, batch, complete, progress).await?;
         check_rejects(job)?;
         next = of_source(ahead, progress)?;
     }
@@ -120,6 +145,16 @@ pub(super) async fn open_feed(job: &Job<'_>, after: Option<Position>) -> Result<
         None => job.source.read(request).await?,
     };
     Ok(Feed::of(batches, job.stream))
+}
+
+/// The next portion, unless a stop is asked for while there is none: a source that is waited for
+/// may keep silent for long.
+pub(super) async fn next_portion(job: &Job<'_>, feed: &mut Feed) -> Result<Option<Portion>> {
+    tokio::select! {
+        biased;
+        portion = feed.next() => portion,
+        () = job.shutdown.cancelled() => Err(shutdown::interrupted()),
+    }
 }
 
 /// Remembers whose failure it was.
@@ -138,9 +173,14 @@ async fn fill_batch(
     mut next: Option<Portion>,
 ) -> Result<(BatchTally, Result<Option<Portion>>)> {
     let mut batch = BatchTally::new();
+    let meets_again = checkpoint.position.as_ref().is_some_and(Position::meets_again);
     while let Some(portion) = next.take() {
+        if meets_again {
+            // What becomes of these rows is decided now: moved, or a reject anew.
+            batch.resolved += session.resolve_keys(&portion.keys()).await?;
+        }
         write_portion(job, session, checkpoint, portion, &mut batch).await?;
-        let ahead = feed.next().await;
+        let ahead = next_portion(job, feed).await;
         if ahead.is_err() || is_full(job, &batch) {
             return Ok((batch, ahead));
         }
@@ -249,6 +289,7 @@ pub(super) async fn write_portion(
     }
     batch.counts.read += source.read();
     batch.counts.filtered += target.filtered;
+    batch.kinds.merge(&target.kinds);
     batch.digest.add(digest);
     batch.bytes += source.bytes.max(target.rows.get_array_memory_size() as u64);
     if batch.first_key.is_none() {
@@ -276,85 +317,4 @@ pub(super) fn disagreement(job: &Job<'_>, one: &str, left: u64, other: &str, rig
         ErrorKind::Validation,
         format!("stream `{}`: {left} {one}, but {right} {other}", job.stream.name),
     )
-}
-
-/// Validates the batch's own figures, then commits rows, rejects, checkpoint and ledger entry at
-/// once, and only then tells.
-pub(super) async fn commit(
-    job: &Job<'_>,
-    session: &mut dyn Session,
-    before: Checkpoint,
-    batch: BatchTally,
-    complete: bool,
-    progress: &mut Progress,
-) -> Result<Checkpoint> {
-    if !batch.counts.adds_up() {
-        // Invariant 4.
-        let counts = batch.counts;
-        let accounted = counts.filtered + counts.inserted + counts.updated + counts.skipped + counts.rejected;
-        let error = disagreement(job, "rows read in a batch", counts.read, "rows accounted for", accounted);
-        return Err(give_up(session, error).await);
-    }
-    let mut after = before;
-    after.sequence += 1; // Invariant 2.
-    after.run = job.run;
-    after.epoch = session.epoch();
-    after.moment = job.moment.to_owned(); // Invariant 14.
-    after.counts += batch.counts;
-    after.digest.add(batch.digest);
-    after.complete = complete;
-    if let Some(read) = batch.position {
-        after.position = Some(Position::moved_on(after.position.as_ref(), read));
-    }
-    let entry = BatchEntry {
-        run: job.run,
-        stream: after.stream.clone(),
-        split: after.split,
-        sequence: after.sequence,
-        first_key: batch.first_key,
-        last_key: after.position.as_ref().and_then(Position::after).cloned(),
-        counts: batch.counts,
-        digest: batch.digest,
-        seconds: batch.began.elapsed().as_secs_f64(),
-        retry: false,
-    };
-    let mut end = None;
-    if complete {
-        match job.end.before_commit(job, session, &after, progress).await {
-            Ok(state) => end = Some(state),
-            Err(error) => return Err(give_up(session, error).await),
-        }
-    }
-    progress.in_doubt = Some((after.sequence, batch.counts, batch.reasons));
-    session.commit(&after, &entry).await?;
-    if let Some(state) = &mut end {
-        state.is_complete(&after);
-    }
-    drop(end);
-    if let Some((_, counts, reasons)) = progress.in_doubt.take() {
-        committed(job, progress, counts, reasons);
-    }
-    progress.checkpoint = Some(after.clone());
-    if batch.counts.rejected > 0 {
-        let reasons = batch.classes.into_values().collect();
-        (job.events)(Event::Rejected {
-            stream: after.stream.clone(),
-            rows: batch.counts.rejected,
-            reasons,
-        });
-    }
-    let took = batch.began.elapsed();
-    (job.events)(Event::BatchCommitted {
-        stream: after.stream.clone(),
-        sequence: after.sequence,
-        counts: batch.counts,
-        took,
-    });
-    Ok(after)
-}
-
-/// Counts a batch that is durable.
-pub(super) fn committed(job: &Job<'_>, progress: &mut Progress, counts: Counts, reasons: Reasons) {
-    job.rejects.fetch_add(counts.rejected, Ordering::Relaxed);
-    progress.tally.committed(counts, reasons);
 }

@@ -262,7 +262,7 @@ async fn create(connection: &Connection) -> Result<Box<dyn Database>> {
     match &connection.kind {
         ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteDatabase::create(&connection.name, path)?)),
         ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresDatabase::open(&connection.name, url).await?)),
-        ConnectionKind::Pocketbase { .. } => Err(no_target(&connection.name)),
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => Err(no_target(connection)),
     }
 }
 
@@ -278,13 +278,14 @@ async fn open_if_exists(connection: &Connection) -> Result<Option<Box<dyn Databa
             Some(database) => Some(Box::new(database)),
             None => None,
         },
-        ConnectionKind::Pocketbase { .. } => return Err(no_target(name)),
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => return Err(no_target(connection)),
     })
 }
 
-fn no_target(name: &str) -> Error {
+fn no_target(connection: &Connection) -> Error {
+    let (name, title) = (&connection.name, connection.kind.title());
     Error::new(
         ErrorKind::Config,
-        format!("connection `{name}` is a PocketBase database, which is only ever read"),
+        format!("connection `{name}` is a {title} database, which is only ever read"),
     )
 }

@@ -55,7 +55,7 @@ pub trait Sink: Send + Sync {
     async fn count(&self, name: &TableName) -> Result<u64>;
 
     /// Checkpoints of a project's streams; empty where dbferry has never written. Those of
-    /// subjects are left out.
+    /// subjects and of changes (below 0) are left out.
     async fn checkpoints(&self, project: &str) -> Result<Vec<Checkpoint>>;
 
     /// Runs of a project, newest first.
@@ -154,8 +154,8 @@ pub trait Session: Send {
     /// for [`crate::data::stream::OnConflict::Error`], whose key may be anything.
     async fn present(&mut self, rows: &RecordBatch) -> Result<u64>;
 
-    /// Writes checkpoint and ledger entry and commits. A batch of a subject
-    /// ([`crate::ledger::SUBJECT_SPLIT`]) also takes back what the checkpoints of its stream say
+    /// Writes checkpoint and ledger entry and commits. A batch of a subject or of changes (split
+    /// below 0) also takes back what the checkpoints of its stream say
     /// of an empty target: rows are in it now that the stream has not moved.
     /// Durable when it returns `Ok`.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()>;
@@ -195,6 +195,12 @@ pub trait Session: Send {
     /// number; they are kept in the database, not here.
     async fn find_orphans(&mut self, key: &Suspended) -> Result<u64>;
 
+    /// Keys of the source rows that have claimed the keys of the rows which `find_orphans` has
+    /// found, in any order; those of rows without a claim, or that cannot be told, are left out.
+    async fn orphan_claimants(&mut self) -> Result<Vec<Key>> {
+        Ok(Vec::new())
+    }
+
     /// Within a batch: deletes those of the rows (in the form of [`Session::write`]) that
     /// `find_orphans` has found, all of them or none.
     async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal>;
@@ -223,11 +229,12 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Sink>> {
         } => Ok(Box::new(
             postgres::PostgresSink::open(&connection.name, url, create_database.then_some(new_database)).await?,
         )),
-        ConnectionKind::Pocketbase { .. } => Err(Error::new(
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => Err(Error::new(
             ErrorKind::Config,
             format!(
-                "connection `{}` is a PocketBase database, which is only ever read",
-                connection.name
+                "connection `{}` is a {} database, which is only ever read",
+                connection.name,
+                connection.kind.title()
             ),
         )
         .hint("targets are of kind \"postgres\" or \"sqlite\"")),

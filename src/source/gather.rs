@@ -37,6 +37,8 @@ const BATCH_BYTES_END: usize = 1 << 30;
 /// What a source knows of the rows that it reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowFacts {
+    /// Rows come in the order of their keys, unless the request names single ones.
+    pub(super) ordered: bool,
     /// The key cannot repeat: the source itself sees to it.
     pub(super) unique: bool,
     /// Whether the source takes two keys for equal.
@@ -86,8 +88,7 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Gathers the rows of a request. They come in the order of its key, unless it names single
-    /// keys or has none.
+    /// Gathers the rows of a request.
     pub(super) fn new(request: &ReadRequest, facts: RowFacts) -> Self {
         let columns = request.columns.iter();
         let fields: Vec<_> = columns.map(|column| column.ty.field(&column.name, true)).collect();
@@ -98,7 +99,7 @@ impl Gather {
             rows_max,
             bytes_max: request.bytes_max.min(BATCH_BYTES_END),
             keyed,
-            compared: match (keyed && request.only.is_none(), facts.unique) {
+            compared: match (facts.ordered && keyed && request.only.is_none(), facts.unique) {
                 (false, _) => Compared::Never,
                 (true, true) => Compared::AtBatchEnds,
                 (true, false) => Compared::EveryRow,
@@ -203,6 +204,14 @@ impl Gather {
         } else {
             Position::End
         };
+        self.finish_at(columns, position)
+    }
+
+    /// The same where the place to go on from is not a row's key. There may be no row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the columns do not fit together.
+    pub(super) fn finish_at(&mut self, columns: Vec<ArrayRef>, position: Position) -> Result<SourceBatch> {
         let rows = self.readable(columns)?;
         self.rows = 0;
         Ok(SourceBatch {
@@ -256,11 +265,13 @@ mod tests {
             only: None,
             rows_max: 3,
             bytes_max: 100,
+            patience: std::time::Duration::ZERO,
         }
     }
 
     fn gather(request: &ReadRequest, unique: bool) -> Gather {
         let facts = RowFacts {
+            ordered: true,
             unique,
             same_key: Key::eq,
             row_json,

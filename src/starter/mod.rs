@@ -144,7 +144,7 @@ fn in_order(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
     let streams: Vec<_> = streams.into_iter().map(all).collect();
     let targets: Vec<_> = live.iter().map(|draft| Some(draft.target.clone())).collect();
     // Tables that refer to each other in a circle have no order: theirs is as good as any.
-    let sequence = order::order(&streams, &targets).map_or_else(|_| (0..live.len()).collect(), |order| order.sequence);
+    let sequence = order::order(&streams, &targets, &[]).map_or_else(|_| (0..live.len()).collect(), |order| order.sequence);
     let mut live: Vec<_> = live.into_iter().map(Some).collect();
     let ordered = sequence.into_iter().filter_map(|at| live.get_mut(at)?.take());
     let mut drafts: Vec<_> = ordered.collect();

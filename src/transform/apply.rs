@@ -1,4 +1,4 @@
-//! Applying a compiled stream to a batch: `where`, rules, columns, exact casts.
+//! Applying a compiled stream to a batch: fields of documents, `where`, rules, columns, exact casts.
 //!
 //! A row that anything refuses becomes one reject, with the first thing that is wrong with it;
 //! its neighbours go on. An expression that fails somewhere in a batch is halved until the rows
@@ -9,16 +9,19 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatchOptions, new_null_array};
 use arrow::compute::{concat, filter, filter_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use crate::data::batch::{SourceBatch, TargetBatch};
+use crate::data::kinds::KindCounts;
 use crate::data::position::KeyClass;
 use crate::data::reject::{Reason, Reject};
 use crate::{Error, ErrorKind, Result};
 
 use super::cast::Fault;
 use super::compile::{Output, Parts};
+use super::document::Fields;
 use super::expression::{Expression, Failure};
 
 /// Rows on their way, and which rows of the source batch they are.
@@ -28,10 +31,10 @@ struct Rows {
 }
 
 /// What is wrong with a row.
-struct Wrong<'a> {
-    column: Option<&'a str>,
-    reason: Reason,
-    detail: String,
+pub(super) struct Wrong<'a> {
+    pub(super) column: Option<&'a str>,
+    pub(super) reason: Reason,
+    pub(super) detail: String,
 }
 
 /// Acts on a batch.
@@ -46,8 +49,13 @@ pub(super) fn apply(parts: &Parts, source: &SourceBatch) -> Result<TargetBatch> 
         rows.reject(wrong, source, &mut rejects)?;
     }
     let mut filtered = 0;
+    let mut kinds = KindCounts::default();
+    if let Some(fields) = &parts.fields {
+        kinds = rows.decode(fields, &parts.seen, source, &mut rejects)?;
+        filtered += kinds.total();
+    }
     if let Some(condition) = &parts.filter {
-        filtered = rows.filter(condition, source, &mut rejects)?;
+        filtered += rows.filter(condition, source, &mut rejects)?;
     }
     for (name, rule) in &parts.rules {
         let wrong = broken(name, rule, &rows.batch)?;
@@ -71,6 +79,7 @@ pub(super) fn apply(parts: &Parts, source: &SourceBatch) -> Result<TargetBatch> 
         origin: rows.origin,
         rejects,
         filtered,
+        kinds,
     })
 }
 
@@ -97,6 +106,21 @@ impl Rows {
             batch,
             origin: (0..rows).collect(),
         })
+    }
+
+    /// Takes documents apart: the rows that are taken have their fields as further columns. Returns
+    /// which kinds were left out.
+    fn decode(&mut self, fields: &Fields, seen: &SchemaRef, source: &SourceBatch, rejects: &mut Vec<Reject>) -> Result<KindCounts> {
+        let decoded = fields.decode(&self.batch)?;
+        if decoded.left.total() > 0 {
+            self.keep(&decoded.taken)?;
+        }
+        let columns = self.batch.columns().iter().cloned().chain(decoded.columns).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.origin.len()));
+        let seen = std::sync::Arc::clone(seen);
+        self.batch = RecordBatch::try_new_with_options(seen, columns, &options).map_err(|error| defect(&error))?;
+        self.reject(decoded.wrong, source, rejects)?;
+        Ok(decoded.left)
     }
 
     /// Leaves out the rows for which the condition is not true, and returns how many they are.

@@ -38,7 +38,6 @@ pub(super) mod civil;
 pub(super) mod decimal;
 pub(super) mod document;
 pub(super) mod json;
-pub(super) mod scan;
 pub(super) mod text;
 
 /// What a cast may do beyond keeping the value.

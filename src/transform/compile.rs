@@ -17,6 +17,7 @@ use crate::mapping::Stream;
 use super::apply;
 use super::cast::{Cast, Rules};
 use super::distinct::{self, Part};
+use super::document::{self, Fields};
 use super::expression::{Expression, Parsed};
 use super::{passing, reading};
 
@@ -29,6 +30,7 @@ use texts::{Texts, Wanted};
 #[derive(Debug)]
 pub struct Transform {
     reads: Vec<ReadColumn>,
+    moved: Vec<String>,
     columns: Vec<Column>,
     warnings: Vec<Finding>,
     description: String,
@@ -41,6 +43,10 @@ pub struct Transform {
 pub(super) struct Parts {
     /// Columns of a source batch.
     pub(super) read: SchemaRef,
+    /// What becomes of documents.
+    pub(super) fields: Option<Fields>,
+    /// Columns that expressions see: those of a source batch, and fields behind them.
+    pub(super) seen: SchemaRef,
     /// Columns of a target batch.
     pub(super) written: SchemaRef,
     /// Classes of the source key that the proof of distinct keys rests on; empty without one.
@@ -72,6 +78,12 @@ impl Transform {
     #[must_use]
     pub fn read_columns(&self) -> &[ReadColumn] {
         &self.reads
+    }
+
+    /// Columns of the source, fields of documents among them, that the outcome depends on.
+    #[must_use]
+    pub fn moved_columns(&self) -> &[String] {
+        &self.moved
     }
 
     /// Target columns written, in the order of the output.
@@ -129,9 +141,26 @@ impl Transform {
 pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &Table) -> Result<Transform, Vec<Finding>> {
     let mut findings = Vec::new();
     let texts = texts::read(stream, source, target, &mut findings);
-    let reads = reading::plan(source, &stream.types, &texts::uses(&texts), &mut findings);
-    let fields: Vec<_> = reads.iter().map(|column| column.ty.field(&column.name, true)).collect();
-    let schema = Arc::new(Schema::new(fields));
+    let uses = texts::uses(&texts);
+    let is_field = |column: &str| stream.fields.iter().any(|field| field.name.value == column);
+    let stored = source.columns.iter().filter(|column| !is_field(&column.name));
+    let mut reads = reading::plan(stored, &stream.types, &uses, &mut findings);
+    let fields = document::plan(stream, source, &mut reads, &mut findings);
+    if fields.is_none() && !stream.fields.is_empty() {
+        return Err(findings);
+    }
+    let taken = uses.bare.iter().map(|bare| bare.column).chain(uses.computed.iter().copied());
+    let stored = reads.iter().map(|read| read.name.as_str());
+    let moved = stored
+        .chain(taken.filter(|column| is_field(column)))
+        .map(str::to_owned)
+        .collect();
+    let read: Vec<_> = reads
+        .iter()
+        .map(|column| Arc::new(column.ty.field(&column.name, true)))
+        .collect();
+    let of_fields = fields.iter().flat_map(Fields::columns);
+    let schema = Arc::new(Schema::new(read.iter().cloned().chain(of_fields).collect::<Vec<_>>()));
     let filter = texts
         .filter
         .as_ref()
@@ -160,7 +189,9 @@ pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &
         .map(|(column, output)| output.cast.to().field(&column.name, !output.not_null));
     let parts = Parts {
         written: Arc::new(Schema::new(written.collect::<Vec<_>>())),
-        read: schema,
+        read: Arc::new(Schema::new(read)),
+        fields,
+        seen: schema,
         key_classes: proof.as_ref().map_or_else(Vec::new, |proof| proof.classes.clone()),
         filter,
         rules,
@@ -168,6 +199,7 @@ pub fn compile(stream: &Stream, source: &Table, source_key: &[String], target: &
     };
     Ok(Transform {
         description: describe::describe(&texts, &reads, &parts),
+        moved,
         reads,
         columns,
         warnings: findings,

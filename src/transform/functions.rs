@@ -52,7 +52,7 @@ pub fn reference() -> impl ExactSizeIterator<Item = &'static Reference> {
 }
 
 /// Everything that a function can say of a row.
-const SENTENCES: [&str; 10] = [
+const SENTENCES: [&str; 11] = [
     json::NO_KEY,
     json::SAME_KEY,
     json::NO_FORM,
@@ -63,6 +63,7 @@ const SENTENCES: [&str; 10] = [
     pointer::BAD_PATH,
     pointer::NAMED_TWICE,
     scalar::INSTANT_RANGE,
+    scalar::FINER,
 ];
 
 /// What one of our functions said of a row; `None` for an error that came from elsewhere, whose

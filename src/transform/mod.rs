@@ -10,6 +10,7 @@ pub mod functions;
 
 mod apply;
 mod distinct;
+mod document;
 mod expression;
 mod passing;
 mod reading;

@@ -8,7 +8,7 @@
 use crate::data::column::ColumnType;
 use crate::data::finding::{Finding, Located, Place};
 use crate::data::stream::ReadColumn;
-use crate::data::table::{Column, Table};
+use crate::data::table::Column;
 
 use super::{cast, passing};
 
@@ -35,14 +35,14 @@ pub(super) struct Uses<'a> {
 }
 
 /// Columns to read, in the source's order, with their types. Findings are errors and warnings.
-pub(super) fn plan(
-    source: &Table,
+pub(super) fn plan<'a>(
+    stored: impl Iterator<Item = &'a Column>,
     types: &[(Located<String>, Located<String>)],
     uses: &Uses<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ReadColumn> {
     let mut read = Vec::new();
-    for column in &source.columns {
+    for column in stored {
         let bare: Vec<&Bare<'_>> = uses.bare.iter().filter(|bare| bare.column == column.name).collect();
         let computed = uses.computed.contains(&column.name.as_str());
         if bare.is_empty() && !computed {

@@ -35,6 +35,7 @@ pub(crate) fn three_at_a_time(origin: Origin, columns: impl Iterator<Item = (Str
         only: None,
         rows_max: 3,
         bytes_max: 1 << 20,
+        patience: std::time::Duration::ZERO,
     }
 }
 

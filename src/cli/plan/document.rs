@@ -7,11 +7,14 @@ use serde::Serialize;
 use crate::cli::failure::{ErrorDocument, FindingDocument};
 use crate::cli::intent::Invocation;
 use crate::data::counts::Counts;
+use crate::data::spent::Units;
 use crate::data::stream::OnConflict;
 use crate::mapping::coverage::{Coverage, Ignored, SourceCoverage};
 use crate::mapping::difference::{Difference, DifferenceKind};
 use crate::pipeline::coverage::Subject;
+use crate::pipeline::passes::Pass;
 use crate::pipeline::plan::{Plan, PlannedColumn, PlannedStream};
+use crate::pipeline::report::SpentReport;
 
 /// A plan for programs.
 #[derive(Debug, Serialize)]
@@ -21,6 +24,8 @@ pub(super) struct PlanDocument<'a> {
     status: &'static str,
     streams: Vec<StreamDocument<'a>>,
     disabled: &'a [String],
+    costs: Vec<CostDocument<'a>>,
+    spent: Vec<SpentReport>,
     coverage: Option<CoverageDocument<'a>>,
     subjects: Vec<SubjectDocument<'a>>,
     limits: LimitsDocument,
@@ -78,6 +83,8 @@ impl<'a> PlanDocument<'a> {
             status: "ready",
             streams: plan.streams.iter().map(StreamDocument::of).collect(),
             disabled: &plan.disabled,
+            costs: plan.passes.iter().map(CostDocument::of).collect(),
+            spent: plan.spent(),
             coverage: plan.coverage.as_ref().map(CoverageDocument::of),
             subjects: plan.subjects.iter().map(SubjectDocument::of).collect(),
             limits: LimitsDocument {
@@ -153,6 +160,32 @@ impl<'a> DifferenceDocument<'a> {
             effect: &difference.effect,
             allowed: difference.allowed,
             rows: difference.rows,
+        }
+    }
+}
+
+/// What one reading of a source will cost; null where that is not known.
+#[derive(Debug, Serialize)]
+struct CostDocument<'a> {
+    connection: &'a str,
+    source: &'a str,
+    streams: &'a [String],
+    rows_estimate: Option<u64>,
+    request_units: Option<Units>,
+    request_units_per_1000_rows: Option<Units>,
+    rows_measured: u64,
+}
+
+impl<'a> CostDocument<'a> {
+    fn of(pass: &'a Pass) -> Self {
+        Self {
+            connection: &pass.connection,
+            source: &pass.source,
+            streams: &pass.streams,
+            rows_estimate: pass.rows_estimate,
+            request_units: pass.request_units(),
+            request_units_per_1000_rows: pass.sample.of_rows(super::cost::ROWS),
+            rows_measured: pass.sample.rows,
         }
     }
 }

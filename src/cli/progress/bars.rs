@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::super::figures;
 use super::super::output::visible;
 use super::meter::Rate;
+use super::paid::Paid;
 use super::{Moving, time_left};
 
 /// How often a bar is drawn without news, so that a long commit does not look dead.
@@ -24,6 +25,8 @@ pub(super) struct Bars {
     /// By stream.
     moving: Vec<(String, ProgressBar)>,
     total: Option<ProgressBar>,
+    /// By source connection, below all others.
+    paid: Vec<(String, ProgressBar)>,
 }
 
 impl Bars {
@@ -33,6 +36,7 @@ impl Bars {
             width: 0,
             moving: Vec::new(),
             total: None,
+            paid: Vec::new(),
         }
     }
 
@@ -68,7 +72,13 @@ impl Bars {
         let rows: u64 = streams.iter().map(|moving| moving.rows).sum();
         let position: u64 = streams
             .iter()
-            .map(|moving| if moving.ended { moving.rows } else { moving.position() })
+            .map(|moving| {
+                if moving.ended {
+                    moving.rows.max(moving.position())
+                } else {
+                    moving.position()
+                }
+            })
             .sum();
         let ended = streams.iter().filter(|moving| moving.ended).count();
         bar.set_length(rows);
@@ -76,6 +86,20 @@ impl Bars {
         let mut parts = vec![format!("{ended} of {} streams", streams.len())];
         parts.extend(rate.and_then(|rate| time_left(rows.saturating_sub(position), rate)));
         bar.set_message(format!("{}  {}", share(position, rows), parts.join(", ")));
+    }
+
+    pub(super) fn paid(&mut self, paid: &Paid, now: Instant) {
+        let known = self.paid.iter().position(|(connection, _)| *connection == paid.connection);
+        let at = known.unwrap_or_else(|| {
+            let bar = ProgressBar::new_spinner().with_prefix(visible(&paid.connection));
+            // As above: a constant.
+            bar.set_style(
+                ProgressStyle::with_template("{prefix}: {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            self.paid.push((paid.connection.clone(), self.all.add(bar)));
+            self.paid.len() - 1
+        });
+        self.paid[at].1.set_message(paid.figures(now));
     }
 
     pub(super) fn end(&mut self, stream: &str) {
@@ -88,7 +112,8 @@ impl Bars {
 
     pub(super) fn clear(&mut self) {
         let moving = self.moving.drain(..).map(|(_, bar)| bar);
-        for bar in moving.chain(self.total.take()) {
+        let paid = self.paid.drain(..).map(|(_, bar)| bar);
+        for bar in moving.chain(self.total.take()).chain(paid) {
             bar.finish_and_clear();
             self.all.remove(&bar);
         }
@@ -107,5 +132,9 @@ impl Bars {
 }
 
 fn share(position: u64, rows: u64) -> String {
+    if rows == 0 {
+        // Nobody knows how many there are.
+        return figures::count(position);
+    }
     format!("{} / {}", figures::count(position), figures::count(rows))
 }

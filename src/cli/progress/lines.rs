@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::figures;
 use super::super::output::{Console, visible};
 use super::Moving;
+use super::paid::Paid;
 
 /// Between two lines, divided among the streams that move.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -15,6 +16,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Lines {
     last: BTreeMap<String, Instant>,
+    /// When a connection's cost was last told, by its name.
+    paid: BTreeMap<String, Instant>,
 }
 
 impl Lines {
@@ -22,7 +25,9 @@ impl Lines {
         self.last.insert(moving.name.clone(), now);
         let rows = figures::counted(moving.rows, "row");
         let name = visible(&moving.name);
-        if moving.before > 0 {
+        if moving.before > 0 && moving.rows == 0 {
+            console.note(&format!("{name}: goes on after {}", figures::counted(moving.before, "row")));
+        } else if moving.before > 0 {
             console.note(&format!("{name}: goes on after {} of {rows}", figures::count(moving.before)));
         } else {
             console.note(&format!("{name}: begins, {rows}"));
@@ -39,13 +44,24 @@ impl Lines {
             return;
         }
         self.last.insert(moving.name.clone(), now);
-        console.note(&format!(
-            "{}: {} of {} ({} %), {}",
-            visible(&moving.name),
-            figures::count(moving.position()),
-            figures::counted(moving.rows, "row"),
-            figures::percent(moving.position(), moving.rows),
-            moving.pace(now)
-        ));
+        let share = if moving.rows == 0 {
+            figures::counted(moving.position(), "row")
+        } else {
+            format!(
+                "{} of {} ({} %)",
+                figures::count(moving.position()),
+                figures::counted(moving.rows, "row"),
+                figures::percent(moving.position(), moving.rows)
+            )
+        };
+        console.note(&format!("{}: {share}, {}", visible(&moving.name), moving.pace(now)));
+    }
+
+    pub(super) fn paid(&mut self, console: &Console, paid: &Paid, now: Instant) {
+        let last = *self.paid.entry(paid.connection.clone()).or_insert(now);
+        if now - last >= PAUSE {
+            self.paid.insert(paid.connection.clone(), now);
+            console.note(&format!("{}: {}", visible(&paid.connection), paid.figures(now)));
+        }
     }
 }

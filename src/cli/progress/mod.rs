@@ -6,6 +6,7 @@
 mod bars;
 mod lines;
 mod meter;
+mod paid;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +15,17 @@ use std::time::{Duration, Instant};
 use self::bars::Bars;
 use self::lines::Lines;
 use self::meter::{Meter, Rate};
+use self::paid::Paid;
 use super::figures;
 use super::output::{Console, Tone, visible};
 use crate::data::counts::Counts;
+use crate::data::spent::Spent;
 use crate::pipeline::event::{Event, Events};
 
 /// One stream on its way.
 struct Moving {
     name: String,
-    /// Rows that its source holds.
+    /// Rows that its source holds; 0 also where nobody knows.
     rows: u64,
     /// Rows read by earlier runs.
     before: u64,
@@ -52,10 +55,8 @@ impl Moving {
     }
 
     fn position(&self) -> u64 {
-        self.before
-            .saturating_add(self.committed)
-            .saturating_add(self.in_flight)
-            .min(self.rows)
+        let position = self.before.saturating_add(self.committed).saturating_add(self.in_flight);
+        if self.rows == 0 { position } else { position.min(self.rows) }
     }
 
     fn rejects(&self) -> u64 {
@@ -68,7 +69,7 @@ impl Moving {
         if let Some(rate) = self.meter.rate(now) {
             parts.push(format!("{} rows/s", figures::count(rate.rows)));
             parts.push(format!("{}/s", figures::bytes(rate.bytes)));
-            parts.extend(time_left(self.rows - self.position(), rate));
+            parts.extend(time_left(self.rows.saturating_sub(self.position()), rate));
         }
         if self.rejects() > 0 {
             parts.push(format!("{} rejected", figures::count(self.rejects())));
@@ -110,8 +111,17 @@ fn time_left(rows: u64, rate: Rate) -> Option<String> {
 enum View {
     Bars(Bars),
     Lines(Lines),
-    /// Stored rejects are moved again: how many rows there are is not known.
+    /// How many rows there are is not known before they have come.
+    Uncounted(Uncounted),
+}
+
+/// Which rows are moved, where nobody has counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uncounted {
+    /// Stored rejects, again.
     Rejects,
+    /// What has changed since a copy.
+    Changes,
 }
 
 /// What was heard of a run so far.
@@ -122,6 +132,8 @@ struct Watch {
     streams: Vec<Moving>,
     /// Speed of the whole run.
     meter: Meter,
+    /// Source connections that are paid for by what is asked of them.
+    paid: Vec<Paid>,
     view: View,
 }
 
@@ -129,17 +141,18 @@ struct Watch {
 pub(super) struct Progress(Arc<Mutex<Watch>>);
 
 impl Progress {
-    pub(super) fn new(console: &Console, title: &str, retry: bool) -> Self {
-        let view = match console.bars() {
-            _ if retry => View::Rejects,
-            Some(bars) => View::Bars(Bars::new(bars.clone())),
-            None => View::Lines(Lines::default()),
+    pub(super) fn new(console: &Console, title: &str, uncounted: Option<Uncounted>) -> Self {
+        let view = match (uncounted, console.bars()) {
+            (Some(uncounted), _) => View::Uncounted(uncounted),
+            (None, Some(bars)) => View::Bars(Bars::new(bars.clone())),
+            (None, None) => View::Lines(Lines::default()),
         };
         Self(Arc::new(Mutex::new(Watch {
             console: console.clone(),
             title: title.to_owned(),
             streams: Vec::new(),
             meter: Meter::new(Instant::now()),
+            paid: Vec::new(),
             view,
         })))
     }
@@ -198,6 +211,7 @@ impl Watch {
                 ));
             }
             Event::StreamFinished { stream, .. } => self.stream_finished(&stream, now),
+            Event::Spent { connection, spent } => self.spent(connection, spent, now),
             Event::Warning { stream, message } => {
                 let stream = stream.map(|stream| format!("{}: ", visible(&stream))).unwrap_or_default();
                 self.caution(&format!("{stream}{}", visible(&message)));
@@ -207,7 +221,8 @@ impl Watch {
 
     fn run_started(&mut self, run: &str, streams: Vec<(String, u64)>, dry_run: bool, now: Instant) {
         let rows = match self.view {
-            View::Rejects => "only their rejects".to_owned(),
+            View::Uncounted(Uncounted::Rejects) => "only their rejects".to_owned(),
+            View::Uncounted(Uncounted::Changes) => "only what has changed".to_owned(),
             _ => figures::counted(streams.iter().map(|(_, rows)| rows).sum(), "row"),
         };
         let count = u64::try_from(streams.len()).unwrap_or(u64::MAX);
@@ -229,13 +244,20 @@ impl Watch {
             return;
         };
         moving.rows = rows;
-        moving.before = resumed.map_or(0, |counts| counts.read).min(rows);
+        let before = resumed.map_or(0, |counts| counts.read);
+        moving.before = if rows == 0 { before } else { before.min(rows) };
         moving.began = now;
         moving.meter = Meter::new(now);
         match &mut self.view {
             View::Bars(bars) => bars.start(moving),
             View::Lines(lines) => lines.start(&self.console, moving, now),
-            View::Rejects => self.console.note(&format!("{}: moving its rejects again", visible(stream))),
+            View::Uncounted(what) => {
+                let doing = match what {
+                    Uncounted::Rejects => "moving its rejects again",
+                    Uncounted::Changes => "following its changes",
+                };
+                self.console.note(&format!("{}: {doing}", visible(stream)));
+            }
         }
         self.change(stream, now, |_| ());
     }
@@ -257,7 +279,7 @@ impl Watch {
             match &mut self.view {
                 View::Bars(bars) => bars.update(moving, now),
                 View::Lines(lines) => lines.update(&self.console, moving, now),
-                View::Rejects => {}
+                View::Uncounted(_) => {}
             }
         }
         self.total(now);
@@ -266,6 +288,22 @@ impl Watch {
     fn total(&mut self, now: Instant) {
         if let View::Bars(bars) = &mut self.view {
             bars.total(&self.streams, self.meter.rate(now));
+        }
+    }
+
+    /// Shown like the streams, but for each connection once.
+    fn spent(&mut self, connection: String, spent: Spent, now: Instant) {
+        let at = self.paid.iter().position(|paid| paid.connection == connection);
+        let at = at.unwrap_or_else(|| {
+            self.paid.push(Paid::new(connection, now));
+            self.paid.len() - 1
+        });
+        let paid = &mut self.paid[at];
+        paid.add(spent, now);
+        match &mut self.view {
+            View::Bars(bars) => bars.paid(paid, now),
+            View::Lines(lines) => lines.paid(&self.console, paid, now),
+            View::Uncounted(_) => {}
         }
     }
 
@@ -294,7 +332,7 @@ impl Watch {
         match &mut self.view {
             View::Bars(bars) => bars.end(stream),
             View::Lines(lines) => lines.end(stream),
-            View::Rejects => {}
+            View::Uncounted(_) => {}
         }
         self.console.note(&outcome);
         self.total(now);

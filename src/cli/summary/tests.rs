@@ -1,28 +1,22 @@
 use super::*;
 use crate::ErrorKind;
 use crate::cli::intent::{Action, Intent};
-use crate::pipeline::report::ReasonCount;
+use crate::data::spent::Units;
+use crate::pipeline::report::{KindCount, ReasonCount};
 
 /// A run of two streams, one of which was complete before.
 pub(in crate::cli) fn report() -> RunReport {
     let stream = |name: &str, read, inserted, status| StreamReport {
-        name: name.to_owned(),
-        source: format!("app.{name}"),
-        target: format!("game.{name}"),
         status,
         read,
-        filtered: 0,
         inserted,
-        updated: 0,
-        skipped: 0,
         rejected: read - inserted,
         batches: u64::from(read > 0),
         seconds: if read > 0 { 1.25 } else { 0.0 },
         source_rows: Some(read),
         target_rows: Some(inserted),
         rejects_open: read - inserted,
-        waits_for: None,
-        reasons: Vec::new(),
+        ..StreamReport::pending_at(name, &format!("app.{name}"), &format!("game.{name}"))
     };
     let mut players = stream("players", 12_345, 12_343, StreamStatus::Complete);
     players.reasons.push(ReasonCount {
@@ -40,6 +34,8 @@ pub(in crate::cli) fn report() -> RunReport {
         status: RunStatus::Rejects,
         seconds: 1.5,
         streams: vec![players, stream("games", 0, 0, StreamStatus::AlreadyComplete)],
+        spent: Vec::new(),
+        not_covered: Vec::new(),
         warnings: Vec::new(),
         error: None,
         hint: None,
@@ -160,6 +156,8 @@ fn a_run_as_a_document() {
           ]
         }
       ],
+      "spent": [],
+      "not_covered": [],
       "warnings": [],
       "error": {
         "kind": "full",
@@ -189,6 +187,8 @@ fn a_run_that_could_not_begin_as_a_document() {
       "status": "failed",
       "seconds": 0.0,
       "streams": [],
+      "spent": [],
+      "not_covered": [],
       "warnings": [],
       "error": {
         "kind": "unreachable",
@@ -198,5 +198,67 @@ fn a_run_that_could_not_begin_as_a_document() {
         "findings": []
       }
     }
+    "#);
+}
+
+#[test]
+fn a_run_says_what_its_sources_have_cost() {
+    let mut report = report();
+    let spent = |connection: &str, milli, throttled| SpentReport {
+        connection: connection.to_owned(),
+        request_units: Units(milli),
+        requests: 12,
+        throttled,
+    };
+    report.spent = vec![spent("cosmos", 1_234_560, 3), spent("quiet", 2_000, 0)];
+    let text = text(&report, false);
+    assert!(
+        text.ends_with(
+            "\n\ncosmos: 1,234.56 RU in 12 requests, throttled 3 times\nquiet: 2 RU in 12 requests\ncomplete, with rejects\n"
+        ),
+        "{text}"
+    );
+    let json = serde_json::to_value(RunDocument::of(&report, &intent("dbferry run p"))).expect("JSON");
+    assert_eq!(json["spent"][0]["request_units"].to_string(), "1234.56");
+}
+
+#[test]
+fn documents_that_no_stream_takes_are_listed() {
+    let mut report = report();
+    assert_eq!(not_covered(&report), "");
+    let kind = |kind: Option<&str>, documents| KindCount {
+        kind: kind.map(str::to_owned),
+        documents,
+    };
+    report.not_covered.push(NotCovered {
+        source: "cosmos.documents".to_owned(),
+        path: "/type".to_owned(),
+        kinds: vec![kind(Some("relay\u{1b}stats"), 1), kind(None, 1_234)],
+        others: 2,
+    });
+    insta::assert_snapshot!(not_covered(&report), @r"
+    not covered, documents of cosmos.documents that no stream takes by /type:
+      relay\u{1b}stats: 1 document
+      (none): 1,234 documents
+      others: 2 documents
+    ");
+    insta::assert_json_snapshot!(RunDocument::of(&report, &intent("dbferry run p")).not_covered, @r#"
+    [
+      {
+        "source": "cosmos.documents",
+        "path": "/type",
+        "kinds": [
+          {
+            "kind": "relay\u001bstats",
+            "documents": 1
+          },
+          {
+            "kind": null,
+            "documents": 1234
+          }
+        ],
+        "others": 2
+      }
+    ]
     "#);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::fields::fields;
 use super::ignored::ignored;
 use super::subject::subjects;
 use crate::data::column::ColumnType;
@@ -22,13 +23,14 @@ pub fn alone(project: &Project, connections: &[&str]) -> Vec<Finding> {
         used_connections(project, stream, &mut findings);
         keys(stream, &mut findings);
         texts(stream, &mut findings);
+        fields(stream, &mut findings);
         identifiers(stream, &mut findings);
         predecessors(project, stream, &mut findings);
     }
     writers(project, &mut findings);
     ignored(project, &mut findings);
     subjects(project, &mut findings);
-    if let Err(cycle) = order(&project.streams, &[]) {
+    if let Err(cycle) = order(&project.streams, &[], &[]) {
         findings.push(cycle);
     }
     findings
@@ -212,7 +214,7 @@ fn texts(stream: &Stream, findings: &mut Vec<Finding>) {
     }
 }
 
-const TYPE_NAMES: [&str; 19] = [
+pub(super) const TYPE_NAMES: [&str; 19] = [
     "boolean",
     "smallint",
     "integer",

@@ -1,9 +1,11 @@
 //! Checks without I/O: of a project alone, and of a stream against the shapes of both its ends.
 
 mod alone;
+mod fields;
 mod ignored;
 mod shapes;
 mod subject;
 
 pub use alone::alone;
+pub use fields::{add_fields, field_type};
 pub use shapes::{shapes, taken_over};

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::fields::{DocumentEntry, FieldEntry};
 use crate::data::document::Marked;
 use crate::data::stream::{OnConflict, Triggers};
 
@@ -140,6 +141,13 @@ pub(super) struct StreamEntry {
     #[serde(default)]
     #[schemars(example = one_pair("bio", "belongs to the profile"))]
     pub(super) ignore: BTreeMap<Marked<String>, Marked<String>>,
+    /// Which documents are taken, where the source's rows are documents of several kinds, and the
+    /// column that they are in: `document = { path = "/type", is = ["account"] }`.
+    pub(super) document: Option<Marked<DocumentEntry>>,
+    /// Values of the documents that become source columns, each with its path and type:
+    /// `fields = { created = { path = "/created", type = "bigint", required = true } }`.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<Marked<String>, Marked<FieldEntry>>,
     /// Types that source columns are read as, where the source's own is not meant:
     /// `types = { total_score = "bigint" }`. A type is written as in PostgreSQL: `boolean`,
     /// `smallint`, `integer`, `bigint`, `real`, `double precision`, `numeric(7,2)`, `text`,

@@ -17,7 +17,7 @@ pub(super) const CHECKPOINT: &str = "project, stream, split, sequence, run, epoc
      rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected, digest_rows, digest, \
      target_was_empty, complete";
 
-/// Checkpoints of a project's streams, without those of subjects.
+/// Checkpoints of a project's streams, without those of subjects and of changes.
 pub(super) async fn checkpoints(connection: &mut PgConnection, project: &str) -> Result<Vec<Checkpoint>> {
     if !ledger_table::exists(connection).await? {
         return Ok(Vec::new());

@@ -10,7 +10,7 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, SUBJECT_SPLIT};
+use crate::ledger::{BatchEntry, Checkpoint, Claim};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
@@ -89,7 +89,7 @@ pub(super) async fn advance(connection: &mut PgConnection, checkpoint: &Checkpoi
         .execute(&mut *connection)
         .await
         .map_err(|error| classify(&error))?;
-    if checkpoint.split == SUBJECT_SPLIT {
+    if checkpoint.split < 0 {
         sqlx::query(
             "update dbferry.checkpoint set target_was_empty = false where project = $1 and stream = $2 and target_was_empty",
         )

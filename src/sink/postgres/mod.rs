@@ -24,6 +24,7 @@ use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;
+mod claimant;
 mod database;
 mod foreign_key;
 mod lease;

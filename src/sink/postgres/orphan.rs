@@ -17,7 +17,7 @@ use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
 /// Keys of the orphans.
-const ORPHANS: &str = "pg_temp.dbferry_orphans";
+pub(super) const ORPHANS: &str = "pg_temp.dbferry_orphans";
 /// Keys of the rows at hand, and their numbers from 1.
 const AT_HAND: &str = "pg_temp.dbferry_at_hand";
 /// Column of the numbers.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::{LeaseRequest, Session};
 use super::target::Target;
-use super::{backend, foreign_key, lease, ledger_write, orphan, sequence, write};
+use super::{backend, foreign_key, lease, ledger_write, sequence, write};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
@@ -321,11 +321,12 @@ impl Session for PostgresSession {
         self.look_for_orphans(key).await.map_err(|error| self.about(error))
     }
 
+    async fn orphan_claimants(&mut self) -> Result<Vec<Key>> {
+        self.look_for_claimants().await.map_err(|error| self.about(error))
+    }
+
     async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal> {
-        let (connection, target, _, buffer) = self.opened()?;
-        orphan::remove(connection, target, rows, buffer)
-            .await
-            .map_err(|error| self.about(error))
+        self.take_out(rows).await.map_err(|error| self.about(error))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

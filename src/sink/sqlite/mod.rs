@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use super::{LeaseRequest, Session, Sink};
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, SUBJECT_SPLIT, StoredReject, Suspended};
+use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 use connection::blocking;
 use session::{Identity, SqliteSession};
@@ -176,7 +176,7 @@ impl Sink for SqliteSink {
 
     async fn checkpoints(&self, project: &str) -> Result<Vec<Checkpoint>> {
         let mut found = self.ledger(|connection| ledger_read::checkpoints(connection, project, None))?;
-        found.retain(|checkpoint| checkpoint.split != SUBJECT_SPLIT);
+        found.retain(|checkpoint| checkpoint.split >= 0);
         Ok(found)
     }
 

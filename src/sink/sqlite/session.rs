@@ -23,7 +23,7 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::{StreamTarget, Triggers};
 use crate::data::table::TableName;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, SUBJECT_SPLIT, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -270,7 +270,7 @@ impl Session for SqliteSession {
         let committed = blocking(|| {
             ledger_write::write_checkpoint(&self.connection, checkpoint)
                 .and_then(|()| match checkpoint.split {
-                    SUBJECT_SPLIT => ledger_write::not_empty(&self.connection, checkpoint),
+                    ..0 => ledger_write::not_empty(&self.connection, checkpoint),
                     _ => Ok(()),
                 })
                 .and_then(|()| ledger_write::write_batch(&self.connection, &self.identity.project, entry))

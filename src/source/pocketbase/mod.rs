@@ -57,7 +57,7 @@ impl Source for PocketbaseSource {
         self.database.query(sql).await
     }
 
-    async fn count(&self, origin: &Origin) -> Result<u64> {
+    async fn count(&self, origin: &Origin) -> Result<Option<u64>> {
         self.database.count(origin).await
     }
 

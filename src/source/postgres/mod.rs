@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use super::{Batches, Source};
 use crate::Result;
 use crate::data::concern::Concern;
-use crate::data::position::Key;
+use crate::data::position::Position;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 use crate::postgres::catalog;
@@ -93,14 +93,14 @@ impl Source for PostgresSource {
         Ok(())
     }
 
-    async fn count(&self, origin: &Origin) -> Result<u64> {
+    async fn count(&self, origin: &Origin) -> Result<Option<u64>> {
         let mut reader = self.links.reader().await?;
         let shape = shape::shape(&mut reader.connection, origin).await?;
         privilege::check(&mut reader.connection, &shape, &[]).await?;
         let rows = concern::count(&mut reader.connection, &shape, "true").await?;
         intact::check(&mut reader.connection).await?;
         self.links.finish(reader).await?;
-        Ok(rows)
+        Ok(Some(rows))
     }
 
     async fn check_subject(&self, origin: &Origin, condition: &str) -> Result<Vec<String>> {
@@ -122,12 +122,16 @@ impl Source for PostgresSource {
         Ok(rows)
     }
 
-    async fn splits(&self, origin: &Origin, key: &[String], parts: usize) -> Result<Vec<Key>> {
+    async fn splits(&self, origin: &Origin, key: &[String], parts: usize) -> Result<Vec<Position>> {
         let mut reader = self.links.reader().await?;
         let shape = shape::shape(&mut reader.connection, origin).await?;
         let bounds = split::splits(&mut reader.connection, &shape, key, parts).await?;
         self.links.finish(reader).await?;
-        Ok(bounds)
+        Ok(if bounds.is_empty() {
+            Vec::new()
+        } else {
+            Position::between(&bounds)
+        })
     }
 
     async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {

@@ -30,6 +30,7 @@ pub(super) struct Portion {
 impl Portion {
     pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection) -> Self {
         let facts = RowFacts {
+            ordered: true,
             unique: selection.unique,
             same_key: Key::eq,
             row_json: render::row_json,

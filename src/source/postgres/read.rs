@@ -16,7 +16,7 @@ use crate::data::batch::SourceBatch;
 use crate::data::position::Position;
 use crate::data::stream::ReadRequest;
 use crate::postgres::error::classify;
-use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches};
+use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches, reader};
 use crate::{Error, ErrorKind, Result};
 
 /// Memory of the server's that a reader may sort in, unless the server grants more.
@@ -40,24 +40,8 @@ pub(super) async fn start(links: &Arc<Links>, request: ReadRequest) -> Result<Ba
     }
     let reading = Reading::prepare(links, &request).await?;
     let (links, sender) = (Arc::clone(links), output.clone());
-    let reader = tokio::spawn(async move {
-        // Dropping the reading closes its connection, whatever the server is doing.
-        tokio::select! {
-            () = sender.closed() => Ok(()),
-            end = reading.run(&links, &sender) => end,
-        }
-    });
-    // Whoever cannot be told that the rows end early would take what came for everything: this
-    // task outlives a panic of the other and holds the channel open until it is told.
-    tokio::spawn(async move {
-        let end = reader
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the task that reads the source panicked")));
-        if let Err(error) = end {
-            // Fails only where nobody receives any more.
-            drop(output.send(Err(error)).await);
-        }
-    });
+    // Dropping the reading closes its connection, whatever the server is doing.
+    reader::spawn(output, async move { reading.run(&links, &sender).await });
     Ok(batches)
 }
 

@@ -135,14 +135,14 @@ impl Source for SqliteSource {
             .await
     }
 
-    async fn count(&self, origin: &Origin) -> Result<u64> {
+    async fn count(&self, origin: &Origin) -> Result<Option<u64>> {
         let origin = origin.clone();
         self.with(move |connection, meanings| {
             read::shape(connection, meanings, &origin)?;
             let rows: i64 = connection
                 .query_row(&statement::count(&origin), [], |row| row.get(0))
                 .map_err(failure::reading)?;
-            Ok(rows.unsigned_abs())
+            Ok(Some(rows.unsigned_abs()))
         })
         .await
     }

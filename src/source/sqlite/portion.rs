@@ -29,6 +29,7 @@ impl Portion {
                 .map_err(|error| error.during(format_args!("column `{}`", column.name)))
         };
         let facts = RowFacts {
+            ordered: true,
             unique: selection.unique,
             same_key: same,
             row_json: render::row_json,

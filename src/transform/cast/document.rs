@@ -1,7 +1,7 @@
 //! JSON texts: whether they are valid, and whether `jsonb` would change more than spelling.
 
 use super::decimal::{FRACTION_DIGITS_MAX, Literal, WHOLE_DIGITS_MAX};
-use super::scan::{Broken, HalfPair, Piece, Quoted, Scan};
+use crate::document::scan::{Broken, HalfPair, Piece, Quoted, Scan};
 
 /// Why a target refuses a text or would silently change it.
 pub(in crate::transform) const INVALID: &str = "not valid JSON";

@@ -23,6 +23,9 @@ pub(super) fn describe(texts: &Texts<'_>, reads: &[ReadColumn], parts: &Parts) -
         };
         line(format_args!("read {name:?} as {passed}{ty}"));
     }
+    if let Some(fields) = &parts.fields {
+        line(format_args!("{}", fields.describe().trim_end()));
+    }
     if let Some(filter) = &texts.filter {
         line(format_args!("where {:?}", filter.spelling()));
     }

@@ -1,7 +1,7 @@
 //! The arguments of a function: whole columns, or one value that stands for every row.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 
 use crate::data::column::ColumnType;
 
@@ -35,6 +35,11 @@ impl Argument {
     /// The argument as integers.
     pub(super) fn integers(&self) -> Result<&arrow::array::Int64Array, &'static str> {
         self.values.as_primitive_opt::<Int64Type>().ok_or(MISTYPED)
+    }
+
+    /// The argument as microseconds since 1970.
+    pub(super) fn instants(&self) -> Result<&arrow::array::TimestampMicrosecondArray, &'static str> {
+        self.values.as_primitive_opt::<TimestampMicrosecondType>().ok_or(MISTYPED)
     }
 }
 
@@ -72,6 +77,8 @@ pub(super) enum Parameter {
     TextOrUuid,
     /// A whole number.
     Integer,
+    /// An instant: a timestamp with a zone.
+    Instant,
     /// Whatever has a JSON form.
     Value,
 }
@@ -83,6 +90,10 @@ impl Parameter {
             Self::TextOrUuid if *ty == DataType::FixedSizeBinary(16) => Some(ty.clone()),
             Self::Text | Self::TextOrUuid => is_text(ty).then_some(DataType::Utf8),
             Self::Integer => (ty.is_null() || is_small_integer(ty)).then_some(DataType::Int64),
+            Self::Instant => {
+                let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+                (ty.is_null() || *ty == instant).then_some(instant)
+            }
             Self::Value => has_document(ty).then(|| ty.clone()),
         }
     }
@@ -93,6 +104,7 @@ impl Parameter {
             Self::Text => "text",
             Self::TextOrUuid => "text or uuid",
             Self::Integer => "bigint",
+            Self::Instant => "timestamptz",
             Self::Value => "value",
         }
     }

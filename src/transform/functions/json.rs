@@ -102,7 +102,7 @@ pub(super) fn json_get(arguments: &[Argument], rows: usize) -> Answer {
 
 /// `json_get_text(json, path)`.
 pub(super) fn json_get_text(arguments: &[Argument], rows: usize) -> Answer {
-    use super::super::cast::scan::Piece;
+    use crate::document::scan::Piece;
     find(arguments, rows, |found, out, scratch| {
         match found.piece {
             Piece::Null => out.append_null(),

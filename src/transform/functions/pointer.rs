@@ -1,60 +1,10 @@
-//! Finding a value within a JSON text: the path, and the walk along it.
-
-use std::borrow::Cow;
+//! Finding a value within a JSON text: the walk along a path.
 
 use super::super::cast::document;
-use super::super::cast::scan::{Piece, Quoted, Scan};
+use crate::document::pointer;
+use crate::document::scan::{Piece, Quoted, Scan};
 
-pub(super) const BAD_PATH: &str = "a path that is neither a name nor a JSON pointer such as /a/0/b";
-pub(super) const NAMED_TWICE: &str = "JSON with the key asked for twice in one object";
-
-/// A path into a document: one name, or a JSON pointer (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pointer<'a> {
-    steps: Vec<Cow<'a, str>>,
-}
-
-impl<'a> Pointer<'a> {
-    /// Reads `/a/0/b` (`~1` is `/`, `~0` is `~`), the empty text (the whole document), or a bare
-    /// name.
-    pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
-        let Some(rest) = text.strip_prefix('/') else {
-            let steps = if text.is_empty() {
-                Vec::new()
-            } else {
-                vec![Cow::Borrowed(text)]
-            };
-            return Ok(Self { steps });
-        };
-        let steps = rest.split('/').map(step).collect::<Result<_, _>>()?;
-        Ok(Self { steps })
-    }
-}
-
-fn step(text: &str) -> Result<Cow<'_, str>, &'static str> {
-    if !text.contains('~') {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        out.push(match char {
-            '~' => match chars.next() {
-                Some('0') => '~',
-                Some('1') => '/',
-                _ => return Err(BAD_PATH),
-            },
-            char => char,
-        });
-    }
-    Ok(Cow::Owned(out))
-}
-
-/// An element's number as a pointer writes it: no sign, no leading zero.
-fn index(step: &str) -> Option<usize> {
-    let plain = step.bytes().all(|byte| byte.is_ascii_digit()) && (step.len() == 1 || !step.starts_with('0'));
-    plain.then(|| step.parse().ok()).flatten()
-}
+pub(super) use crate::document::pointer::{BAD_PATH, NAMED_TWICE, Pointer};
 
 /// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +51,7 @@ impl Finder {
                 }
                 Piece::Close { .. } => {
                     self.live.truncate(scan.depth());
-                    if found.is_some() && end.is_none() && scan.depth() == pointer.steps.len() {
+                    if found.is_some() && end.is_none() && scan.depth() == pointer.steps().len() {
                         end = Some(scan.end());
                     }
                     continue;
@@ -112,7 +62,7 @@ impl Finder {
             let depth = scan.depth() - open;
             let steps = taken.take().or_else(|| self.element(depth, pointer));
             let Some(steps) = steps else { continue };
-            if steps == pointer.steps.len() {
+            if steps == pointer.steps().len() {
                 found = Some((piece, scan.begin()));
                 end = (open == 0).then(|| scan.end());
             } else if let Piece::Open { object } = piece {
@@ -137,7 +87,7 @@ impl Finder {
         let live = self.live.last_mut().filter(|live| !live.object)?;
         let at = live.elements;
         live.elements += 1;
-        (index(&pointer.steps[depth - 1]) == Some(at)).then_some(depth)
+        (pointer::index(&pointer.steps()[depth - 1]) == Some(at)).then_some(depth)
     }
 
     /// Steps that lead to the value of a member, if it lies on the way.
@@ -146,7 +96,7 @@ impl Finder {
         if depth != self.live.len() {
             return Ok(None);
         }
-        let wanted = &pointer.steps[depth - 1];
+        let wanted = &pointer.steps()[depth - 1];
         let same = if name.escaped {
             self.scratch.clear();
             // Half a surrogate pair is in no path.

@@ -43,7 +43,7 @@ pub(super) struct Entry {
 pub(super) const JSON: ColumnType = ColumnType::Json { binary: false };
 
 /// All functions, in the order of the documentation.
-pub(super) static ENTRIES: [Entry; 10] = [
+pub(super) static ENTRIES: [Entry; 11] = [
     Entry {
         reference: Reference {
             name: "uuid_v5",
@@ -193,5 +193,20 @@ pub(super) static ENTRIES: [Entry; 10] = [
         null: Null::Inherited,
         path: None,
         run: scalar::from_millis,
+    },
+    Entry {
+        reference: Reference {
+            name: "unix_millis",
+            signature: "unix_millis(timestamptz) -> bigint",
+            about: "Milliseconds from 1970-01-01 UTC to the instant. An instant that is finer than milliseconds is an error of its row.",
+            example: "unix_millis(timestamptz '2024-02-29 23:59:59.5Z')",
+            gives: "1709251199500",
+        },
+        parameters: &[Parameter::Instant],
+        repeated: false,
+        returns: ColumnType::Int64,
+        null: Null::Inherited,
+        path: None,
+        run: scalar::millis,
     },
 ];

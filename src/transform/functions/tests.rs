@@ -107,6 +107,10 @@ fn int(value: i64) -> ColumnarValue {
     Scalar(ScalarValue::from(value))
 }
 
+fn instant(micros: Option<i64>) -> ColumnarValue {
+    Scalar(ScalarValue::TimestampMicrosecond(micros, Some("UTC".into())))
+}
+
 fn some(values: &[&str]) -> Vec<Option<String>> {
     values.iter().map(|value| Some((*value).to_owned())).collect()
 }
@@ -126,6 +130,7 @@ fn every_function_gives_what_its_reference_says() {
             "json_get_text" => vec![text(r#"{"name": "J\u00f6rg"}"#), text("name")],
             "timestamp_from_unix" => vec![int(1_709_251_199)],
             "timestamp_from_unix_millis" => vec![int(1_709_251_199_500)],
+            "unix_millis" => vec![instant(Some(1_709_251_199_500_000))],
             other => panic!("{other} has no test"),
         };
         let gives = (entry.gives != "NULL").then(|| entry.gives.to_owned());
@@ -285,4 +290,14 @@ fn unix_times_are_instants() {
     )
     .expect("an instant");
     assert_eq!(ColumnType::of_field(&field), Some(ColumnType::INSTANT));
+}
+
+#[test]
+fn an_instant_is_milliseconds_exactly_or_an_error() {
+    assert_eq!(one("unix_millis", vec![instant(Some(-1_000))]).as_deref(), Some("-1"));
+    assert_eq!(one("unix_millis", vec![instant(None)]), None);
+    assert_eq!(one("unix_millis", vec![null()]), None);
+    let error = call("unix_millis", vec![instant(Some(1_700_000_000_123_456))]).expect_err("too fine");
+    assert_eq!(said(&error), Some("the instant is finer than milliseconds"));
+    assert!(fails("unix_millis", vec![text("2024-02-29")]).contains("argument 1 is no timestamptz"));
 }

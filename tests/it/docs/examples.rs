@@ -98,7 +98,7 @@ fn every_file_shown_is_a_good_one() {
 
 /// What the examples read: columns of the kinds that a PocketBase has.
 pub(super) fn users() -> Table {
-    let text = ["id", "user_id", "email", "username", "region", "game_mode"].map(|name| (name, "text"));
+    let text = ["id", "user_id", "email", "username", "region", "game_mode", "payload"].map(|name| (name, "text"));
     let numbers = ["wins", "games", "level", "score", "max_players", "total_score"].map(|name| (name, "bigint"));
     let others = [
         ("win_rate", "double precision"),
@@ -146,8 +146,9 @@ fn compiles(project: &Project, at: &str) {
         .iter()
         .filter(|stream| stream.to.value.table.name == "players")
     {
-        let (source, target) = (users(), players());
-        let mut findings = check::shapes(stream, &source, &target);
+        let (mut source, target) = (users(), players());
+        let mut findings = check::add_fields(stream, &mut source);
+        findings.extend(check::shapes(stream, &source, &target));
         match transform::compile(stream, &source, &source.key, &target) {
             Ok(compiled) => findings.extend(compiled.warnings().iter().cloned()),
             Err(found) => findings.extend(found),

@@ -65,3 +65,14 @@ fn alone_order() {
     let b = "after = [\"a\", \"plaers\"]\n[stream.columns]\nid = \"id\"\n";
     insta::assert_snapshot!(bad_alone(&(stream("players", COLUMNS) + &stream("a", a) + &stream("b", b))));
 }
+
+#[test]
+fn alone_documents() {
+    insta::assert_snapshot!(bad_alone(&stream(
+        "players",
+        "source_key = [\"a\"]\ndocument = { path = \"/~\", is = [] }\n[stream.fields]\n\
+         a = { path = \"/a~2\", type = \"text\" }\nb = { path = \"/b\", type = \"bytea\" }\n\
+         c = { path = \"/c\", type = \"bigintt\" }\nd = { path = \"/d\", type = \"text[][]\" }\n\
+         [stream.columns]\nid = \"id\"\n"
+    )));
+}

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use dbferry::config::connection::ConnectionKind;
+use dbferry::config::connection::{ConnectionKind, CosmosAccess, CosmosAccount, CosmosCredential};
 use dbferry::config::load::Config;
 use dbferry::config::secret::Environment;
 use secrecy::ExposeSecret;
+use tempfile::TempDir;
 
 use super::{bad_config, folder, shown, shown_findings};
 use crate::harness::write;
@@ -154,4 +155,140 @@ fn config_environment_or_connection_that_is_not_there() {
         missing("../x"),
         shown(&folder, &unknown)
     ));
+}
+
+/// A key in base64 that must not be shown anywhere.
+const KEY: &str = "aHVudGVyMg==";
+
+/// A connection to Cosmos with these lines.
+fn cosmos(lines: &str) -> String {
+    format!(
+        "[connection.cosmos]\nkind = 'cosmos'\ndatabase = {{ value = 'db' }}\n\
+         containers = {{ documents = {{ env = 'CONTAINER', default = 'Documents' }} }}\n{lines}\n"
+    )
+}
+
+const EITHER: &str = "endpoint = { env = 'ENDPOINT' }\nkey = { env = 'KEY', optional = true }\n\
+                      connection_string = { env = 'STRING', optional = true }";
+
+/// Resolves a connection to Cosmos of these lines with these variables.
+fn cosmos_resolved(lines: &str, variables: &[(&str, &str)]) -> (TempDir, dbferry::Result<CosmosAccount>) {
+    let folder = folder(&[("test.toml", &cosmos(lines))]);
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let account = config.resolve_in("cosmos", &variables.collect()).map(|connection| {
+        assert!(!format!("{connection:?}").contains(KEY));
+        match connection.kind {
+            ConnectionKind::Cosmos(account) => *account,
+            kind => panic!("{kind:?}"),
+        }
+    });
+    (folder, account)
+}
+
+fn account(lines: &str, variables: &[(&str, &str)]) -> CosmosAccount {
+    cosmos_resolved(lines, variables).1.expect("an account")
+}
+
+fn entered_by_key(account: &CosmosAccount) -> bool {
+    matches!(&account.access, CosmosAccess::Key(key) if key.expose_secret() == KEY)
+}
+
+#[test]
+fn a_cosmos_account_is_entered_in_one_of_three_ways() {
+    let string = format!("AccountEndpoint=https://a.documents.azure.com:443/;AccountKey={KEY};");
+    let endpoint = ("ENDPOINT", "https://a.documents.azure.com");
+    let key = account(
+        "endpoint = { env = 'ENDPOINT' }\nkey = { env = 'KEY' }",
+        &[endpoint, ("KEY", KEY)],
+    );
+    assert!(entered_by_key(&key));
+    assert_eq!(key.endpoint, "https://a.documents.azure.com/");
+    assert_eq!(key.database, "db");
+    assert_eq!(key.containers["documents"], "Documents");
+    assert_eq!((key.max_request_units_per_second, key.pages_in_flight_max), (None, 4));
+    assert!(key.http2 && !key.accept_emulator_certificate);
+
+    for variables in [
+        vec![("STRING", string.as_str())],
+        vec![("STRING", &string), endpoint],
+        vec![("STRING", &string), ("KEY", "")],
+    ] {
+        let account = account(EITHER, &variables);
+        assert!(entered_by_key(&account), "{variables:?}");
+        assert_eq!(account.endpoint, key.endpoint);
+    }
+    assert!(entered_by_key(&account(EITHER, &[endpoint, ("KEY", KEY)])));
+    assert!(entered_by_key(&account(
+        "connection_string = { env = 'STRING' }",
+        &[("STRING", &string)]
+    )));
+
+    let lines = "endpoint = { value = 'http://localhost:8081' }\ncredential = 'developer'\nhttp2 = false\n\
+                 accept_emulator_certificate = true\nmax_request_units_per_second = 400\npages_in_flight_max = 1";
+    let other = account(lines, &[("CONTAINER", "Old documents")]);
+    assert!(matches!(other.access, CosmosAccess::Credential(CosmosCredential::Developer)));
+    assert_eq!(other.containers["documents"], "Old documents");
+    assert_eq!(
+        (other.max_request_units_per_second, other.pages_in_flight_max),
+        (Some(400), 1)
+    );
+    assert!(!other.http2 && other.accept_emulator_certificate);
+}
+
+#[test]
+fn config_of_a_cosmos_account_that_cannot_be_meant() {
+    let secret = format!("key = {{ value = '{KEY}' }}");
+    let text = bad_config(&[
+        "[connection.nothing]\nkind = 'cosmos'\n",
+        "[connection.other]\nkind = 'cosmos'\nurl = { env = 'URL' }\ncreate_database = true\ndatabase = { value = 'a/b' }\n\
+         containers = {}\nconnection_string = { value = 'https://a' }\nendpoint = { env = 'ENDPOINT' }\n",
+        &format!("[connection.secret]\nkind = 'cosmos'\nendpoint = {{ value = 'https://me:hunter2@a' }}\n{secret}\n"),
+        "database = { value = 'db', optional = true }\ncontainers = { 'my documents' = { value = 'x ' } }\n",
+        "[connection.both]\nkind = 'cosmos'\nkey = { env = 'KEY' }\nconnection_string = { env = 'STRING', optional = true }\n\
+         credential = 'developer'\ndatabase = { env = 'DB' }\ncontainers = { documents = { value = 'x' } }\n\
+         pages_in_flight_max = 0\nmax_request_units_per_second = -1\n",
+        "[connection.default]\nkind = 'cosmos'\nendpoint = { env = 'ENDPOINT' }\nkey = { env = 'KEY', default = 'aHVu', optional = true }\n\
+         database = { env = 'DB' }\ncontainers = { documents = { value = 'x' } }\n",
+        "[connection.file]\nkind = 'sqlite'\npath = { value = 'a.db', optional = true }\nendpoint = { env = 'ENDPOINT' }\nhttp2 = true\n",
+    ]
+    .concat());
+    for secret in [KEY, "hunter2", "aHVu"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_of_a_cosmos_account_whose_variables_do_not_go_together() {
+    let string = format!("AccountEndpoint=https://b/;AccountKey={KEY}");
+    let emulator = "endpoint = { env = 'ENDPOINT' }\nkey = { env = 'KEY' }\naccept_emulator_certificate = true";
+    let endpoint = ("ENDPOINT", "https://a");
+    let shown: Vec<_> = [
+        (EITHER, vec![]),
+        (EITHER, vec![endpoint, ("KEY", KEY), ("STRING", &string)]),
+        (EITHER, vec![endpoint, ("STRING", &string)]),
+        (EITHER, vec![("KEY", KEY)]),
+        (EITHER, vec![("STRING", KEY), ("CONTAINER", "a/b")]),
+        (EITHER, vec![endpoint, ("KEY", "hunter2")]),
+        (EITHER, vec![("ENDPOINT", "http://a"), ("KEY", KEY)]),
+        (emulator, vec![endpoint, ("KEY", KEY)]),
+    ]
+    .into_iter()
+    .map(|(lines, variables)| {
+        let (folder, account) = cosmos_resolved(lines, &variables);
+        shown_findings(&folder, account.expect_err("a mistake").into_findings())
+    })
+    .collect();
+    let text = shown.join("\n");
+    assert!(!text.contains(KEY) && !text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+    let named = [
+        ("ENDPOINT", "http://cosmos:8081"),
+        ("KEY", KEY),
+        ("AZURE_COSMOS_EMULATOR_HOST", "cosmos"),
+    ];
+    assert_eq!(account(EITHER, &named).endpoint, "http://cosmos:8081/");
 }

@@ -69,3 +69,16 @@ fn project_file_and_folder() {
         load("mappings/gaem")
     ));
 }
+
+#[test]
+fn mapping_of_documents() {
+    insta::assert_snapshot!(bad_streams(&stream(
+        "players",
+        "document = { column = \"body\", is = [\"account\"] }\n[stream.fields]\n\
+         nothing = {}\nuntyped = { path = \"/a\" }\n\
+         both = { path = \"/a\", type = \"text\", present = true }\n\
+         twice = { path = \"/a\", type = \"text\", required = true, null = \"reject\" }\n\
+         never = { path = \"/a\", type = \"text\", missing = \"rejected\" }\n\
+         words = \"/a\"\n"
+    )));
+}

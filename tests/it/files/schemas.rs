@@ -95,8 +95,37 @@ fn schemas_refuse_what_the_program_refuses() {
         "[connection.a]\nkind = 'sqlite'\npath = 'x'",
         "[connection.a]\nkind = 'sqlite'\npath = { env = 'A', value = 'x' }",
         "[limits]\nbatch_rows_max = 0",
+        "[connection.a]\nkind = 'sqlite'\npath = { env = 'A', optional = true }",
     ] {
         assert!(refused(&config, text), "{text}");
+    }
+    let cosmos = |lines: &str| {
+        format!("[connection.a]\nkind = 'cosmos'\ndatabase = {{ env = 'D' }}\ncontainers = {{ c = {{ env = 'C' }} }}\n{lines}")
+    };
+    let (endpoint, key) = ("endpoint = { env = 'E' }\n", "key = { env = 'K', optional = true }\n");
+    let string = "connection_string = { env = 'S', optional = true }\n";
+    let credential = "credential = 'developer'\n";
+    for lines in [
+        &[endpoint, key][..],
+        &[endpoint, key, string],
+        &[string],
+        &[endpoint, credential],
+    ] {
+        let text = cosmos(&lines.concat());
+        assert_eq!(faults(&config, &text).expect("TOML"), [""; 0], "{text}");
+    }
+    for lines in [
+        &[endpoint][..],
+        &[key],
+        &[credential],
+        &[endpoint, key, credential],
+        &[string, "url = { env = 'U' }"],
+        &[string, "pages_in_flight_max = 0"],
+        &[string, "endpoint = { env = 'E', optional = true }"],
+        &[endpoint, "key = { env = 'K', default = 'aHVu', optional = true }"],
+    ] {
+        let text = cosmos(&lines.concat());
+        assert!(refused(&config, &text), "{text}");
     }
     assert!(!refused(&mapping, &stream("players", COLUMNS)));
     assert!(refused(&mapping, &stream("players", "on_conflict = 'upsert'")));

@@ -1,10 +1,13 @@
 //! What a session does aside from batches, each in a transaction of its own: cutting a stream into
 //! splits, taking foreign keys away and putting them back, finding orphans.
 
-use super::super::{foreign_key, ledger_write, orphan};
+use arrow::record_batch::RecordBatch;
+
+use super::super::{claimant, foreign_key, ledger_write, orphan};
 use super::{PostgresSession, no_stream};
 use crate::Result;
-use crate::ledger::{Checkpoint, Suspended};
+use crate::data::position::Key;
+use crate::ledger::{Checkpoint, Removal, Suspended};
 
 impl PostgresSession {
     /// Writes the checkpoints that a stream is cut into.
@@ -62,5 +65,17 @@ impl PostgresSession {
     pub(super) async fn look_for_orphans(&mut self, key: &Suspended) -> Result<u64> {
         let target = self.target.as_ref().ok_or_else(no_stream)?;
         orphan::find(&mut self.connection, target, key).await
+    }
+
+    /// The source rows that they came from.
+    pub(super) async fn look_for_claimants(&mut self) -> Result<Vec<Key>> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        claimant::claimants(&mut self.connection, &self.project, target).await
+    }
+
+    /// Takes those of the rows out that are orphans, within a batch.
+    pub(super) async fn take_out(&mut self, rows: &RecordBatch) -> Result<Removal> {
+        let (connection, target, _, buffer) = self.opened()?;
+        orphan::remove(connection, target, rows, buffer).await
     }
 }

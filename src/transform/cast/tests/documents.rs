@@ -1,6 +1,7 @@
 //! JSON texts.
 
 use super::*;
+use crate::document::scan;
 
 #[test]
 fn documents_arrive_unchanged_or_not_at_all() {

@@ -6,11 +6,11 @@
 
 /// Containers within each other beyond this are refused (Invariant 7). Postgres stops at some
 /// thousands, by the size of its stack.
-pub(in crate::transform) const DEPTH_MAX: usize = 1_024;
+pub(crate) const DEPTH_MAX: usize = 1_024;
 
 /// The text is not one JSON value, or is nested too deeply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::transform) enum Broken {
+pub(crate) enum Broken {
     /// Not JSON.
     Syntax,
     /// Deeper than [`DEPTH_MAX`].
@@ -19,16 +19,16 @@ pub(in crate::transform) enum Broken {
 
 /// A string as it is written, without its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::transform) struct Quoted<'a> {
+pub(crate) struct Quoted<'a> {
     /// What stands between the quotes.
-    pub(in crate::transform) raw: &'a str,
+    pub(crate) raw: &'a str,
     /// Whether it holds a backslash.
-    pub(in crate::transform) escaped: bool,
+    pub(crate) escaped: bool,
 }
 
 /// A piece of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::transform) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// `{` or `[`.
     Open {
         /// It is an object.
@@ -64,7 +64,7 @@ enum Next {
 
 /// A document being read.
 #[derive(Debug)]
-pub(in crate::transform) struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     text: &'a str,
     at: usize,
     begin: usize,
@@ -76,7 +76,7 @@ pub(in crate::transform) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// Begins to read.
-    pub(in crate::transform) const fn new(text: &'a str) -> Self {
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self {
             text,
             at: 0,
@@ -88,22 +88,22 @@ impl<'a> Scan<'a> {
     }
 
     /// Containers that are open.
-    pub(in crate::transform) const fn depth(&self) -> usize {
+    pub(crate) const fn depth(&self) -> usize {
         self.depth
     }
 
     /// Where the last piece begins.
-    pub(in crate::transform) const fn begin(&self) -> usize {
+    pub(crate) const fn begin(&self) -> usize {
         self.begin
     }
 
     /// Where the last piece ends.
-    pub(in crate::transform) const fn end(&self) -> usize {
+    pub(crate) const fn end(&self) -> usize {
         self.at
     }
 
     /// The next piece; `None` after the last one.
-    pub(in crate::transform) fn next(&mut self) -> Result<Option<Piece<'a>>, Broken> {
+    pub(crate) fn next(&mut self) -> Result<Option<Piece<'a>>, Broken> {
         let mut byte = self.peek();
         if self.next == Next::CommaOrEnd && byte == Some(b',') {
             self.at += 1;
@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads on to the end.
-    pub(in crate::transform) fn finish(&mut self) -> Result<(), Broken> {
+    pub(crate) fn finish(&mut self) -> Result<(), Broken> {
         while self.next()?.is_some() {}
         Ok(())
     }
@@ -287,11 +287,11 @@ fn hex(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Half a surrogate pair: no character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::transform) struct HalfPair;
+pub(crate) struct HalfPair;
 
 impl Quoted<'_> {
     /// Writes the text that is meant.
-    pub(in crate::transform) fn unescape(&self, out: &mut String) -> Result<(), HalfPair> {
+    pub(crate) fn unescape(&self, out: &mut String) -> Result<(), HalfPair> {
         let mut rest = self.raw;
         while let Some(at) = rest.find('\\') {
             out.push_str(&rest[..at]);

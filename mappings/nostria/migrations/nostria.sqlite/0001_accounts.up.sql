@@ -1,0 +1,11 @@
+create table accounts (
+    id text primary key not null,
+    pubkey text not null unique,
+    username text unique,
+    tier text not null,
+    expires bigint,
+    created bigint not null,
+    modified bigint not null,
+    last_login_date bigint,
+    subscription jsonb text not null
+);

@@ -1,0 +1,8 @@
+create table user_settings (
+    id text primary key not null,
+    pubkey text not null unique,
+    release_channel text not null,
+    social_sharing boolean not null,
+    created bigint not null,
+    modified bigint not null
+);
