@@ -48,21 +48,10 @@ pub(super) async fn commit(
     after.counts += batch.counts;
     after.digest.add(batch.digest);
     after.complete = complete;
-    if let Some(read) = batch.position {
-        after.position = Some(Position::moved_on(after.position.as_ref(), read));
+    if let Some(read) = &batch.position {
+        after.position = Some(Position::moved_on(after.position.as_ref(), read.clone()));
     }
-    let entry = BatchEntry {
-        run: job.run,
-        stream: after.stream.clone(),
-        split: after.split,
-        sequence: after.sequence,
-        first_key: batch.first_key,
-        last_key: after.position.as_ref().and_then(Position::after).cloned(),
-        counts: batch.counts,
-        digest: batch.digest,
-        seconds: batch.began.elapsed().as_secs_f64(),
-        retry: false,
-    };
+    let entry = entry(&after, &batch, false);
     let mut end = None;
     if complete {
         match job.end.before_commit(job, session, &after, progress).await {
@@ -100,6 +89,24 @@ pub(super) async fn commit(
         took,
     });
     Ok(after)
+}
+
+/// What the audit trail records of a batch that leads to a checkpoint.
+pub(super) fn entry(after: &Checkpoint, batch: &BatchTally, retry: bool) -> BatchEntry {
+    // Rejects that are moved again come from anywhere.
+    let last = after.position.as_ref().filter(|_| !retry).and_then(Position::after);
+    BatchEntry {
+        run: after.run,
+        stream: after.stream.clone(),
+        split: after.split,
+        sequence: after.sequence,
+        first_key: batch.first_key.clone(),
+        last_key: last.cloned(),
+        counts: batch.counts,
+        digest: batch.digest,
+        seconds: batch.began.elapsed().as_secs_f64(),
+        retry,
+    }
 }
 
 /// Counts the batch whose commit was begun, if this is its checkpoint: it is durable. Otherwise it

@@ -13,7 +13,7 @@ use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
 use crate::data::counts::Counts;
 use crate::data::position::{Key, Position};
-use crate::ledger::{BatchEntry, Checkpoint, SUBJECT_SPLIT, StoredReject};
+use crate::ledger::{Checkpoint, SUBJECT_SPLIT, StoredReject};
 use crate::sink::{Session, Sink};
 use crate::{Error, ErrorKind, Result};
 
@@ -183,18 +183,7 @@ async fn commit_batch(
     after.counts.rejected -= resolved.min(after.counts.rejected);
     after.counts += Counts { read: 0, ..batch.counts };
     after.digest.add(batch.digest);
-    let entry = BatchEntry {
-        run: job.run,
-        stream: after.stream.clone(),
-        split: after.split,
-        sequence: after.sequence,
-        first_key: batch.first_key,
-        last_key: None,
-        counts: batch.counts,
-        digest: batch.digest,
-        seconds: batch.began.elapsed().as_secs_f64(),
-        retry: true,
-    };
+    let entry = commit::entry(&after, &batch, true);
     session.commit(&after, &entry).await?;
     commit::committed(job, progress, batch.counts, batch.reasons);
     progress.resolved += resolved;

@@ -28,6 +28,8 @@ enum Column {
 pub(super) struct Documents {
     columns: Vec<Column>,
     paths: Paths,
+    /// The partition key of the document being taken in.
+    partition: String,
     keyed: bool,
     gather: Gather,
 }
@@ -61,6 +63,7 @@ impl Documents {
                 .map(|wanted| column(&wanted.name))
                 .collect::<Result<_>>()?,
             paths: paths.clone(),
+            partition: String::new(),
             keyed: !request.key.is_empty(),
             gather: Gather::new(request, facts),
         })
@@ -81,19 +84,19 @@ impl Documents {
     pub(super) fn add(&mut self, document: &RawValue) -> Result<()> {
         let text = document.get();
         let unreadable = |error| Error::new(ErrorKind::Unreadable, "the service sent something that is no document").because(error);
-        let head = Head::of(text, &self.paths.roots()).map_err(unreadable)?;
-        let partition = self.paths.key(&head.asked).map_err(unreadable)?;
+        let head = Head::of(text, self.paths.roots()).map_err(unreadable)?;
+        self.paths.key(&head.asked, &mut self.partition).map_err(unreadable)?;
         for column in &mut self.columns {
             match column {
                 Column::Document(values) => values.append_value(text),
                 Column::Id(values) => values.append_value(&head.id),
-                Column::Partition(values) => values.append_value(&partition),
+                Column::Partition(values) => values.append_value(&self.partition),
                 Column::Ts(values) => values.append_value(head.ts),
                 Column::Etag(values) => values.append_value(&head.etag),
             }
         }
         if self.keyed {
-            self.gather.push_key(KeyRef::Text(&partition));
+            self.gather.push_key(KeyRef::Text(&self.partition));
             self.gather.push_key(KeyRef::Text(&head.id));
         }
         self.gather.end_row(text.len())

@@ -12,27 +12,36 @@ use crate::{Error, ErrorKind};
 
 /// Paths of a container's partition key, each as names from the document's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Paths(Vec<Vec<String>>);
+pub(super) struct Paths {
+    paths: Vec<Vec<String>>,
+    roots: Vec<String>,
+}
 
 impl Paths {
     /// Reads paths such as `/tenant/id` and `/"a name"`.
     pub(super) fn parse<'a>(paths: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(paths.into_iter().map(names).collect())
+        let paths: Vec<_> = paths.into_iter().map(names).collect();
+        let roots = paths.iter().map(|path| path.first().cloned().unwrap_or_default());
+        Self {
+            roots: roots.collect(),
+            paths,
+        }
     }
 
     /// Names of the members of a document's root that its key is in, one for each path.
-    pub(super) fn roots(&self) -> Vec<&str> {
-        self.0.iter().map(|path| path.first().map_or("", String::as_str)).collect()
+    pub(super) fn roots(&self) -> &[String] {
+        &self.roots
     }
 
-    /// The text of a key: a JSON list with a value for each path, `{}` where the document has none.
-    /// `members` are those of [`Self::roots`].
+    /// Writes the text of a key over `key`: a JSON list with a value for each path, `{}` where the
+    /// document has none. `members` are those of [`Self::roots`].
     ///
     /// # Errors
     /// Where a member is not JSON.
-    pub(super) fn key(&self, members: &[Option<&RawValue>]) -> serde_json::Result<String> {
-        let mut key = String::from("[");
-        for (i, (path, member)) in self.0.iter().zip(members).enumerate() {
+    pub(super) fn key(&self, members: &[Option<&RawValue>], key: &mut String) -> serde_json::Result<()> {
+        key.clear();
+        key.push('[');
+        for (i, (path, member)) in self.paths.iter().zip(members).enumerate() {
             if i > 0 {
                 key.push(',');
             }
@@ -43,12 +52,12 @@ impl Paths {
             key.push_str(&scalar.map_or(Ok(Cow::Borrowed("{}")), canonical)?);
         }
         key.push(']');
-        Ok(key)
+        Ok(())
     }
 
     /// Names of the first path, which a subject's key is compared with.
     pub(super) fn first(&self) -> Option<&[String]> {
-        self.0.first().map(Vec::as_slice)
+        self.paths.first().map(Vec::as_slice)
     }
 }
 
@@ -75,7 +84,7 @@ fn find<'a>(value: &'a RawValue, path: &[String]) -> serde_json::Result<Option<&
         if !found.get().starts_with('{') {
             return Ok(None);
         }
-        match head::members(found.get(), &[name])?.first() {
+        match head::members(found.get(), std::slice::from_ref(name))?.first() {
             Some(Some(member)) => found = member,
             _ => return Ok(None),
         }
@@ -122,8 +131,10 @@ mod tests {
 
     fn key(paths: &[&str], document: &str) -> String {
         let paths = Paths::parse(paths.iter().copied());
-        let members = head::members(document, &paths.roots()).expect("a document");
-        paths.key(&members).expect("a key")
+        let members = head::members(document, paths.roots()).expect("a document");
+        let mut key = String::new();
+        paths.key(&members, &mut key).expect("a key");
+        key
     }
 
     #[test]

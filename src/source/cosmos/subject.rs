@@ -95,12 +95,16 @@ fn partition_key(kind: Kind, key: &str) -> Result<PartitionKey> {
     Ok(match kind {
         Kind::Text => PartitionKey::from(key.to_owned()),
         Kind::Number => {
-            // The service keeps keys as doubles.
-            let number = key
-                .parse::<f64>()
-                .ok()
-                .and_then(|number| PartitionKeyValue::try_from(number).ok());
-            PartitionKey::from(number.ok_or_else(|| unfit("number"))?)
+            let number = key.parse::<f64>().map_err(|_| unfit("number"))?;
+            // The service keeps keys as doubles: of a whole number that is none it would find the
+            // neighbour's documents.
+            if key
+                .parse::<i128>()
+                .is_ok_and(|whole| format!("{:.0}", number + 0.0) != whole.to_string())
+            {
+                return Err(unfit("number that the service can tell from its neighbours"));
+            }
+            PartitionKey::from(PartitionKeyValue::try_from(number).map_err(|_| unfit("number"))?)
         }
         Kind::Bool => PartitionKey::from(key.parse::<bool>().map_err(|_| unfit("boolean (`true` or `false`)"))?),
     })
@@ -157,8 +161,15 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_meant_is_told() {
-        assert!(partition_key(Kind::Number, "1e3").is_ok());
-        for (kind, key) in [(Kind::Number, "x"), (Kind::Number, "NaN"), (Kind::Bool, "yes")] {
+        for key in ["1e3", "-7", "-0", "0.1", "9007199254740992", "+12"] {
+            assert!(partition_key(Kind::Number, key).is_ok(), "{key}");
+        }
+        for (kind, key) in [
+            (Kind::Number, "x"),
+            (Kind::Number, "NaN"),
+            (Kind::Number, "9007199254740993"),
+            (Kind::Bool, "yes"),
+        ] {
             let error = partition_key(kind, key).expect_err(key);
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(!error.message().contains(key), "{error}");
