@@ -1,6 +1,6 @@
 //! One target of three is down: before the run, and during it.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use crate::fan_out::FanOut;
 use crate::faults::host_and_port;
@@ -21,11 +21,7 @@ fn with_proxy(limits: &str) -> (FanOut, Proxy) {
 
 fn start(fan: &FanOut) -> Child {
     fan.project
-        .command(&["run", "mappings/demo", "--batch-size", "250", "--output", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+        .start(&["run", "mappings/demo", "--batch-size", "250", "--output", "json"])
 }
 
 fn accounts_are_there(fan: &FanOut) -> bool {
@@ -87,7 +83,7 @@ fn a_target_that_comes_back_is_filled_in_the_same_run() {
     fan.project
         .sqlite("app.db", "insert into users values ('v', 'Late', null, 1)");
     proxy.up();
-    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    let ended = Ended::of_child(child);
     let report = ended.expect(0).json();
     assert_eq!(report["status"], "done");
     for stream in report["streams"].as_array().expect("streams") {
@@ -105,7 +101,7 @@ fn a_target_that_is_lost_for_a_while_goes_on_alone() {
     until("the others", || accounts_are_there(&fan));
     assert_ne!(value(&fan.user.url, "select count(*) from profiles"), ROWS.to_string());
     proxy.up();
-    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    let ended = Ended::of_child(child);
     ended.expect(0).says("profiles waits for `user`");
     check(&fan);
 }
@@ -116,7 +112,7 @@ fn a_target_that_is_lost_for_good_is_named_and_the_next_run_goes_on() {
     let child = start(&fan);
     until("the first batches", || proxy.commits() > 4);
     proxy.down();
-    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    let ended = Ended::of_child(child);
     let report = ended.expect(3).json();
     assert_eq!(report["streams"][1]["waits_for"], "user", "{report}");
     assert_eq!(report["streams"][1]["status"], "partial");

@@ -1,43 +1,17 @@
 //! Exactly once: whatever happens to the program, the server or the connection between them, the
 //! target ends as that of an undisturbed run, row by row, and the ledger adds up.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Database, Ended, Project, query, sqlite_rows};
+use crate::harness::{Database, Ended, Moments, Project, query, sqlite_rows};
 use crate::items;
 
 const ROWS: u32 = 60_000;
 const KILLS: u32 = 30;
 
-/// A small generator, so that a failing sequence of moments can be repeated from its seed.
-struct Moments(u64);
-
-impl Moments {
-    fn seeded() -> Self {
-        let seed = std::env::var("DBFERRY_TEST_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(|| u64::from(std::process::id()));
-        eprintln!("DBFERRY_TEST_SEED={seed}");
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 fn start(project: &Project, args: &[&str]) -> Child {
-    project
-        .command(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+    project.start(args)
 }
 
 /// Kills runs at random moments until the run has been killed `KILLS` times while it was alive.
@@ -59,7 +33,7 @@ fn kill_often(project: &Project, whole: Duration, mut rows_so_far: impl FnMut() 
             child.kill().expect("SIGKILL");
             killed += 1;
         }
-        let ended = Ended::of(child.wait_with_output().expect("the child ends"));
+        let ended = Ended::of_child(child);
         assert!(matches!(ended.code, None | Some(0 | 3)), "{ended:?}");
         let now = rows_so_far();
         made_progress += u64::from(now > rows);
@@ -168,7 +142,7 @@ fn a_second_run_is_refused_while_one_is_going_and_told_which() {
     }
     let second = project.run(&["run", "mappings/demo"]);
     second.expect(3).says(&format!("process {}", first.id()));
-    let first = Ended::of(first.wait_with_output().expect("the first run ends"));
+    let first = Ended::of_child(first);
     first.expect(0);
     assert_eq!(database.value("select count(*) from items"), ROWS.to_string());
 }
@@ -190,7 +164,7 @@ fn ctrl_c_finishes_the_batch_in_flight_and_says_how_to_go_on() {
             .expect("kill")
             .success()
     );
-    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    let ended = Ended::of_child(child);
     assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
     ended.expect(130).says("dbferry run mappings/demo");
     let rows: u32 = database.value("select count(*) from items").parse().expect("a count");

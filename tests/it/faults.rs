@@ -145,12 +145,7 @@ fn restarted_and_crashed_servers_are_waited_for() {
         database.query(items::POSTGRES_DDL);
         let project = items::into(&database.url);
         items::fill(&project, ROWS);
-        let child = project
-            .command(&["run", "mappings/demo", "--batch-size", "200", "--output", "json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let child = project.start(&["run", "mappings/demo", "--batch-size", "200", "--output", "json"]);
         for threshold in [1_000, 6_000] {
             let began = Instant::now();
             while value(&database.url, "select count(*) from items")
@@ -164,7 +159,7 @@ fn restarted_and_crashed_servers_are_waited_for() {
             std::thread::sleep(Duration::from_millis(700));
             server.up();
         }
-        let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+        let ended = Ended::of_child(child);
         ended.expect(0);
         assert_eq!(ended.json()["streams"][0]["inserted"], ROWS, "{mode}");
         assert!(
@@ -186,19 +181,14 @@ fn a_server_that_stays_away_ends_the_run_within_the_limit() {
         &format!("{config}\n[limits]\nretry_seconds_max = 2\n"),
     );
     items::fill(&project, ROWS);
-    let child = project
-        .command(&["run", "mappings/demo", "--batch-size", "200"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let child = project.start(&["run", "mappings/demo", "--batch-size", "200"]);
     let began = Instant::now();
     while value(&database.url, "select count(*) from items") == "0" {
         assert!(began.elapsed() < Duration::from_secs(30), "the run makes no progress");
     }
     server.down("fast");
     let stopped = Instant::now();
-    let ended = Ended::of(child.wait_with_output().expect("the run ends"));
+    let ended = Ended::of_child(child);
     assert!(stopped.elapsed() < Duration::from_secs(40), "it took {:?}", stopped.elapsed());
     ended.expect(3).says("gave up");
     server.up();

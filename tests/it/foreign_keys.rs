@@ -1,7 +1,6 @@
 //! Foreign keys that no order of rows or streams can keep: away for the load, back afterwards as
 //! they were, whatever happens in between; and rows that refer to nothing are rejects.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Database, Ended, Project, sqlite_rows};
@@ -226,12 +225,7 @@ fn killed_while_keys_are_away_they_come_back_with_the_run_that_completes() {
     let (project, database) = into_postgres(4_000);
     let before = database.query(CONSTRAINTS);
     for stage in ["people", "devices", "notes"] {
-        let mut child = project
-            .command(&["run", "mappings/demo", "--batch-size", "100"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut child = project.start_unheard(&["run", "mappings/demo", "--batch-size", "100"]);
         let began = Instant::now();
         while database.value(&format!("select exists (select from {stage})")) != "t" {
             assert!(began.elapsed() < Duration::from_mins(1), "{stage} never began");

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,25 @@ pub(crate) async fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
     while !reached() {
         assert!(began.elapsed() < WAIT_MAX, "{what}: takes too long");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Moments at random; a failing sequence of them can be repeated from its seed.
+pub(crate) struct Moments(u64);
+
+impl Moments {
+    pub(crate) fn seeded() -> Self {
+        let seed = std::env::var("DBFERRY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
+        eprintln!("DBFERRY_TEST_SEED={seed}");
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
     }
 }
 
@@ -240,6 +259,20 @@ impl Project {
         command
     }
 
+    /// Starts it; [`Ended::of_child`] hears what it says.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the program starts")
+    }
+
+    /// Starts it to be killed: nobody hears what it says.
+    pub(crate) fn start_unheard(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program starts")
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(args).output().expect("the program starts"))
@@ -265,6 +298,10 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// From the finished process.
+    pub(crate) fn of_child(child: Child) -> Self {
+        Self::of(child.wait_with_output().expect("an end"))
+    }
+
     pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 
 use crate::cosmos::harness::{Cosmos, fault};
 use crate::cosmos::toy::{TOYS, Toy, pages, toys};
@@ -51,12 +50,7 @@ fn a_run_is_read_while_it_goes_on() {
         skip: 4,
         ..fault(What::Hold, 100)
     }]);
-    let mut command = toy.project.command(&["run", "mappings/demo", "--output", "json"]);
-    let run = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let run = toy.project.start(&["run", "mappings/demo", "--output", "json"]);
     let stream = r#"{project="demo",stream="toys"}"#;
     let read = format!("dbferry_rows_read_total{stream}");
     until("rows in the figures", || {
@@ -96,7 +90,7 @@ fn a_run_is_read_while_it_goes_on() {
     assert!(value(&text, &read).is_some_and(|rows| rows < 200.0), "it is held");
     assert!(!text.contains("toy-") && !text.contains("owner-"), "no cell is in:\n{text}");
     cosmos.faults(&[]);
-    let ended = Ended::of(run.wait_with_output().expect("it ends"));
+    let ended = Ended::of_child(run);
     assert_eq!(ended.expect(0).json()["streams"][0]["inserted"], 200);
     assert_eq!(scraped(&address), "", "served as long as the run");
 }

@@ -1,7 +1,7 @@
 //! Side by side: a big table split by ranges of its key, read once for three databases, killed and
 //! resumed, with rejects and foreign keys.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use crate::harness::{Database, Project, until};
@@ -60,12 +60,7 @@ impl Social {
     }
 
     fn start(&self) -> Child {
-        self.project
-            .command(&["run", "mappings/demo", "--batch-size", "100"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
+        self.project.start(&["run", "mappings/demo", "--batch-size", "100"])
     }
 
     /// Every row is there once, and the ledgers add up split by split.

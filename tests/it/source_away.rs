@@ -1,7 +1,5 @@
 //! The source goes away in the middle of a stream.
 
-use std::process::Stdio;
-
 use crate::harness::{Database, Ended, Project, until};
 
 const ROWS: u64 = 20_000;
@@ -41,17 +39,12 @@ fn rows_that_came_before_a_source_was_lost_are_not_taken_for_all() {
     for keyed in [false, true] {
         let (source, target) = (Database::create(), Database::create());
         let project = project(&source, &target, keyed);
-        let child = project
-            .command(&["run", "mappings/demo", "--batch-size", "1000", "--output", "json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let child = project.start(&["run", "mappings/demo", "--batch-size", "1000", "--output", "json"]);
         let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                    where datname = current_database() and wait_event = 'PgSleep' and query ilike 'copy%'";
         // The rows are counted before they are read.
         until("the source waits in the middle of reading", || source.value(end) == "1");
-        let ended = Ended::of(child.wait_with_output().expect("it ends"));
+        let ended = Ended::of_child(child);
         let report = ended.expect(0).json();
         assert_eq!(target.value("select count(*) from t"), ROWS.to_string(), "keyed: {keyed}");
         let stream = &report["streams"][0];

@@ -1,6 +1,5 @@
 //! Runs that do not come to their end: a service is down, or they are killed.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use super::Bento;
@@ -37,18 +36,12 @@ fn a_service_that_is_down_keeps_nobody_else_waiting_and_gets_its_rows_later() {
 
 /// Lets a run begin, and kills it at that moment; its exit code, if it came to its end before.
 fn killed_at(bento: &Bento, moment: Duration) -> Option<i32> {
-    let mut child = bento
-        .project
-        .command(&["run", "mappings/bento", "--batch-size", "20"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child = bento.project.start(&["run", "mappings/bento", "--batch-size", "20"]);
     std::thread::sleep(moment);
     if child.try_wait().expect("the child's state").is_none() {
         child.kill().expect("SIGKILL");
     }
-    let ended = Ended::of(child.wait_with_output().expect("the child ends"));
+    let ended = Ended::of_child(child);
     assert!(matches!(ended.code, None | Some(3 | 4)), "{ended:?}");
     ended.code
 }

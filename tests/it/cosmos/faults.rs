@@ -121,12 +121,7 @@ fn after_too_long_without_a_page_the_run_ends_and_the_next_one_goes_on() {
 }
 
 fn start(toy: &Toy) -> Child {
-    toy.project
-        .command(&["run", "mappings/demo", "--batch-size", "12"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+    toy.project.start(&["run", "mappings/demo", "--batch-size", "12"])
 }
 
 /// Interrupts a run, which has little time to end in order.
@@ -135,7 +130,7 @@ fn interrupt(child: Child) -> Ended {
     let began = Instant::now();
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.expect("kill").success());
-    let ended = Ended::of(child.wait_with_output().expect("an end"));
+    let ended = Ended::of_child(child);
     let took = began.elapsed();
     ended.expect(130);
     assert!(took < Duration::from_secs(3), "{took:?}");
@@ -157,6 +152,7 @@ fn a_storm_does_not_hold_up_an_interruption() {
             cosmos.faults(&[storm]);
             let child = start(&toy);
             cosmos.wait_for_fault();
+            // Somewhere in the 4 seconds that it was told to wait.
             std::thread::sleep(Duration::from_millis(400));
             interrupt(child);
         }
@@ -183,7 +179,6 @@ fn neither_do_the_budget_and_a_page_that_does_not_come() {
     cosmos.faults(&[later(2, fault(What::Hold, 1_000))]);
     let child = start(&toy);
     cosmos.wait_for_fault();
-    std::thread::sleep(Duration::from_millis(200));
     interrupt(child);
     cosmos.faults(&[]);
     toy.project.run(&["run", "mappings/demo"]).expect(0);

@@ -1,35 +1,15 @@
 //! Runs that are killed at random moments and resumed: exactly the source at the end, and nothing
 //! is read again that had been committed.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use super::harness::{Cosmos, fault};
 use super::toy::{TOYS, Toy, pages, toys};
 use crate::emulator::fault::{Fault, What};
-use crate::harness::until;
+use crate::harness::{Moments, until};
 
 const COUNT: u32 = 600;
 const KILLS: u32 = 12;
-
-/// A small generator, so that a failing sequence of moments can be repeated from its seed.
-struct Moments(u64);
-
-impl Moments {
-    fn seeded() -> Self {
-        let seed = std::env::var("DBFERRY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        eprintln!("DBFERRY_TEST_SEED={seed}");
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 #[test]
 fn killed_at_random_moments_and_resumed_the_target_has_the_documents_of_the_source() {
@@ -51,13 +31,7 @@ fn killed_at_random_moments_and_resumed_the_target_has_the_documents_of_the_sour
             if killed == KILLS {
                 break;
             }
-            let mut child = toy
-                .project
-                .command(&["run", "mappings/demo", "--batch-size", "10"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("the program starts");
+            let mut child = toy.project.start_unheard(&["run", "mappings/demo", "--batch-size", "10"]);
             // Counted in pages, however fast this machine is, and from there on in milliseconds.
             let pages = cosmos.hits()[1] + moments.below(30);
             let mut ended = false;
@@ -92,13 +66,7 @@ fn a_resumed_run_reads_on_after_the_last_committed_page_of_every_range() {
     cosmos.seed(TOYS, &text);
     for toy in [Toy::into_postgres(&cosmos), Toy::into_sqlite(&cosmos)] {
         cosmos.faults(&[fault(What::Delay(60), 1_000_000)]);
-        let mut child = toy
-            .project
-            .command(&["run", "mappings/demo", "--batch-size", "10"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut child = toy.project.start_unheard(&["run", "mappings/demo", "--batch-size", "10"]);
         let begun = format!(
             "select cast(coalesce(min(sequence), 0) as text), cast(count(*) as text) from {}",
             toy.ledger("checkpoint")
@@ -113,8 +81,7 @@ fn a_resumed_run_reads_on_after_the_last_committed_page_of_every_range() {
         child.kill().expect("SIGKILL");
         child.wait().expect("an end");
         cosmos.faults(&[]);
-        // The server may still be at the last commit.
-        std::thread::sleep(Duration::from_millis(300));
+        toy.settle();
         let moved = toy.documents().len() as u64;
         assert!(moved > 0 && moved < u64::from(COUNT), "{moved}");
         cosmos.clear_log();

@@ -1,7 +1,7 @@
 //! Physical partitions that are split or merged while their documents are read, or between two
 //! runs: nothing is lost, nothing comes twice.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use super::harness::{Cosmos, fault};
 use super::toy::{Documents, TOYS, Toy, toys};
@@ -17,12 +17,7 @@ fn account() -> (Cosmos, Documents) {
 }
 
 fn start(toy: &Toy) -> Child {
-    toy.project
-        .command(&["run", "mappings/demo", "--batch-size", "10"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+    toy.project.start(&["run", "mappings/demo", "--batch-size", "10"])
 }
 
 /// The pages after some are held until the faults are set anew.
@@ -71,19 +66,15 @@ const CHANGES: [(&str, Change); 4] = [
 #[test]
 fn partitions_that_change_between_two_pages_are_read_to_their_end() {
     for (name, change) in CHANGES {
-        for postgres in [false, true] {
+        for into in [Toy::into_sqlite, Toy::into_postgres] {
             let (cosmos, documents) = account();
-            let toy = if postgres {
-                Toy::into_postgres(&cosmos)
-            } else {
-                Toy::into_sqlite(&cosmos)
-            };
+            let toy = into(&cosmos);
             cosmos.faults(&[held(6)]);
             let child = start(&toy);
             cosmos.wait_for_fault();
             change(&cosmos, 0);
             cosmos.faults(&[]);
-            Ended::of(child.wait_with_output().expect("an end")).expect(0);
+            Ended::of_child(child).expect(0);
             toy.expect(&documents);
             assert!(!toy.documents().is_empty(), "{name}");
         }
@@ -101,7 +92,7 @@ fn partitions_that_answer_nothing_while_they_change_are_waited_for() {
         crate::harness::until("some pages", || cosmos.hits()[0] > 5);
         change(&cosmos, 900);
         cosmos.faults(&[]);
-        Ended::of(child.wait_with_output().expect("an end")).expect(0);
+        Ended::of_child(child).expect(0);
         toy.expect(&documents);
         let refused = cosmos.log().iter().filter(|entry| entry.status == Some(410)).count();
         assert!(refused > 0, "{name}: nobody asked meanwhile");
@@ -111,18 +102,15 @@ fn partitions_that_answer_nothing_while_they_change_are_waited_for() {
 #[test]
 fn partitions_that_change_between_two_runs_are_gone_on_with() {
     for (name, change) in CHANGES {
-        for postgres in [false, true] {
+        for into in [Toy::into_sqlite, Toy::into_postgres] {
             let (cosmos, documents) = account();
-            let toy = if postgres {
-                Toy::into_postgres(&cosmos)
-            } else {
-                Toy::into_sqlite(&cosmos)
-            };
+            let toy = into(&cosmos);
             cosmos.faults(&[held(12)]);
             let mut child = start(&toy);
             cosmos.wait_for_fault();
             child.kill().expect("SIGKILL");
             child.wait().expect("an end");
+            toy.settle();
             cosmos.faults(&[]);
             let moved = toy.documents().len() as u64;
             change(&cosmos, 0);

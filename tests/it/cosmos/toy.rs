@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::harness::{At, Cosmos, KEY};
 use crate::emulator::kind::Kind;
 use crate::emulator::log::Entry;
-use crate::harness::{Database, Project};
+use crate::harness::{Database, Project, until};
 
 /// The container of most tests here.
 pub(crate) const TOYS: At<'static> = At("shop", "Toys");
@@ -139,6 +139,16 @@ impl Toy {
     /// Whether one session writes the target, so that its ranges are read one after the other.
     pub(crate) fn has_one_session(&self) -> bool {
         matches!(self.target, Target::Sqlite)
+    }
+
+    /// Waits until nothing of a killed run is at work in the target any more: its server may still
+    /// be at the last commit.
+    pub(crate) fn settle(&self) {
+        let others = "select count(*) from pg_stat_activity
+                      where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()";
+        if let Target::Postgres(database) = &self.target {
+            until("the connections of a killed run", || database.value(others) == "0");
+        }
     }
 
     /// Changes the target by hand.

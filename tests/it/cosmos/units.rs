@@ -1,7 +1,7 @@
 //! Request units: what a run has cost is told to the last digit, what it will cost is measured, and
 //! what it may cost in a second is kept to.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -48,18 +48,8 @@ fn description(log: &[Entry]) -> u64 {
 }
 
 fn start(toy: &Toy, args: &[&str]) -> Child {
-    let mut command = toy
-        .project
-        .command(&[&["run", "mappings/demo", "--output", "json"], args].concat());
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
-}
-
-fn ended(child: Child) -> Ended {
-    Ended::of(child.wait_with_output().expect("it ends"))
+    toy.project
+        .start(&[&["run", "mappings/demo", "--output", "json"], args].concat())
 }
 
 #[test]
@@ -173,7 +163,7 @@ fn waits_that_the_service_asks_for_are_counted() {
     toy.configure("portion_rows_max = 20", "");
     cosmos.throughput(Some(100.0));
     cosmos.clear_log();
-    let report = ended(start(&toy, &[])).expect(0).json();
+    let report = Ended::of_child(start(&toy, &[])).expect(0).json();
     let log = cosmos.log();
     let refused = log.iter().filter(|entry| entry.status == Some(429)).count() as u64;
     assert!(refused > 0, "{log:?}");
@@ -198,7 +188,7 @@ fn no_more_pages_are_asked_for_at_once_than_allowed() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(cosmos.hits(), [2]);
     cosmos.faults(&[]);
-    assert_eq!(ended(run).expect(0).json()["streams"][0]["inserted"], 400);
+    assert_eq!(Ended::of_child(run).expect(0).json()["streams"][0]["inserted"], 400);
 }
 
 #[test]
@@ -222,7 +212,7 @@ fn ranges_take_turns_however_many_there_are() {
     begun.dedup();
     assert!(begun.len() <= 2, "{begun:?}");
     cosmos.faults(&[]);
-    assert_eq!(ended(run).expect(0).json()["streams"][0]["inserted"], 400);
+    assert_eq!(Ended::of_child(run).expect(0).json()["streams"][0]["inserted"], 400);
 }
 
 #[test]
@@ -239,7 +229,7 @@ fn whoever_waits_for_the_budget_can_be_stopped() {
     let began = Instant::now();
     let id = rustix::process::Pid::from_raw(i32::try_from(run.id()).expect("an id")).expect("an id");
     rustix::process::kill_process(id, rustix::process::Signal::INT).expect("a signal");
-    let report = ended(run).expect(130).json();
+    let report = Ended::of_child(run).expect(130).json();
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(report["status"], "interrupted");
 }

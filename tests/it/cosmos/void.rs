@@ -1,8 +1,6 @@
 //! A place that the service does not accept any more: the range is read again from its beginning,
 //! over what is there, and nothing is doubled.
 
-use std::process::Stdio;
-
 use azure_core::base64::{decode_url_safe, encode_url_safe};
 use serde_json::{Value, json};
 
@@ -30,20 +28,16 @@ fn half_done(cosmos: &Cosmos, toy: &Toy) -> u64 {
         skip: 4,
         ..fault(What::Hold, 1_000_000)
     }));
-    let mut child = toy
-        .project
-        .command(&["run", "mappings/demo", "--batch-size", "12"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child = toy.project.start_unheard(&["run", "mappings/demo", "--batch-size", "12"]);
     let readers = if toy.has_one_session() { 1 } else { 2 };
     until("a page of every reader that is held", || {
         cosmos.hits().iter().filter(|hits| **hits > 0).count() == readers
     });
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let begun = format!("select count(*) from {} where sequence > 0", toy.ledger("checkpoint"));
+    until("a batch of every reader", || toy.query(&begun)[0][0] == readers.to_string());
     child.kill().expect("SIGKILL");
     child.wait().expect("an end");
+    toy.settle();
     cosmos.faults(&[]);
     let moved = toy.documents().len() as u64;
     assert!(moved > 0 && moved < COUNT, "{moved}");

@@ -1,6 +1,5 @@
 //! A move of one user that is killed in between.
 
-use std::process::Stdio;
 use std::time::Instant;
 
 use crate::game::sqlite_query;
@@ -45,12 +44,7 @@ fn killed_in_between_and_repeated_the_rows_are_those_of_an_undisturbed_move() {
     let mut partly = 0;
     for round in 0..8_u32 {
         database.query("truncate items, copies; drop schema if exists dbferry cascade");
-        let mut child = project
-            .command(&args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a start");
+        let mut child = project.start_unheard(&args);
         std::thread::sleep(whole * (round + 1) / 9);
         child.kill().expect("SIGKILL");
         child.wait().expect("an end");
