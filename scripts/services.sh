@@ -11,7 +11,7 @@
 # Data, logs and pid files live under DBFERRY_SCRATCH (default: dbferry-services in the folder for
 # temporary files), so that nothing on the machine is touched but the installed packages.
 # DBFERRY_SERVICES=docker takes the servers from docker-compose.yml instead; so does a machine with
-# a Docker engine on which Debian's server cannot be installed.
+# a Docker engine on which Debian's servers cannot be installed.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -216,6 +216,197 @@ postgres_down() {
     as_postgres "$(pg_bin)/pg_ctl" --pgdata="$postgres_data" --mode=fast --wait --timeout=60 --silent stop >&2
 }
 
+# --- Redis -----------------------------------------------------------------------------------
+
+# A server that is alone, and a cluster of three masters with a replica each. Both know one user, as
+# PostgreSQL does; the default user is off.
+redis_user=dbferry
+redis_password=dbferry
+redis_port=${DBFERRY_REDIS_PORT:-56379}
+redis_folder=$scratch/redis
+redis_cluster_folder=$scratch/redis-cluster
+redis_cluster_first=${DBFERRY_REDIS_CLUSTER_PORT:-57001}
+redis_cluster_ports=()
+for index in 0 1 2 3 4 5; do redis_cluster_ports+=("$((redis_cluster_first + index))"); done
+unset index
+# The nodes speak with each other on these; Redis itself would add 10000, and leave the range of ports.
+redis_bus_distance=100
+
+redis_install() {
+    command -v redis-server >/dev/null && command -v redis-cli >/dev/null && return 0
+    command -v apt-get >/dev/null || return 1
+    say "installing Redis (apt-get install redis-server)"
+    # The package would start a server of its own on port 6379 otherwise.
+    local policy=/usr/sbin/policy-rc.d made=no code=0
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" || return 1
+        made=yes
+    fi
+    apt update || say "apt-get update failed; going on with the package lists that are there"
+    apt install --no-install-recommends redis-server || code=1
+    [ "$made" = no ] || as_root rm -f "$policy"
+    [ "$code" = 0 ] && command -v redis-server >/dev/null && command -v redis-cli >/dev/null
+}
+
+redis_ask() {
+    local port=$1
+    shift
+    REDISCLI_AUTH=$redis_password timeout 10 redis-cli --user "$redis_user" -h "$postgres_host" -p "$port" "$@" 2>/dev/null
+}
+
+redis_answers() { [ "$(redis_ask "$1" ping)" = PONG ]; }
+
+# The server that works in a folder: what a pid file says may be somebody else's by now.
+redis_pid() {
+    local pid
+    pid=$(cat "$1/pid" 2>/dev/null) || return 1
+    [[ $pid =~ ^[0-9]+$ ]] || return 1
+    [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(readlink -f "$1")" ] || return 1
+    echo "$pid"
+}
+
+# Starts the server of a folder on a port, unless it runs; what standard input has goes into its
+# configuration. Fails where it does not start; says so with the folder's log.
+redis_start() {
+    local folder=$1 port=$2 settings attempt
+    settings=$(cat)
+    if redis_pid "$folder" >/dev/null; then return 0; fi
+    if port_open "$port"; then
+        fail "port $port on $postgres_host is taken by another program" \
+            "find it with: ss -ltnp 'sport = :$port'" \
+            "or choose others: DBFERRY_REDIS_PORT=56380 DBFERRY_REDIS_CLUSTER_PORT=57011 scripts/services.sh up"
+    fi
+    mkdir -p "$folder"
+    cat >"$folder/redis.conf" <<CONF
+port $port
+bind $postgres_host
+dir "$folder"
+pidfile "$folder/pid"
+logfile "$folder/server.log"
+daemonize yes
+user default off
+user $redis_user on >$redis_password ~* &* +@all
+# The tests kill processes, never the machine: what the kernel has is kept.
+save ""
+appendonly yes
+appendfsync no
+maxmemory 512mb
+maxmemory-policy noeviction
+$settings
+CONF
+    # The lock of this script must not live on in the server: descriptor 9 is closed for it.
+    redis-server "$folder/redis.conf" 9>&- </dev/null >/dev/null 2>&1 || return 1
+    for attempt in $(seq 1 100); do
+        redis_answers "$port" && return 0
+        [ "$attempt" -lt 20 ] || redis_pid "$folder" >/dev/null || break
+        sleep 0.1
+    done
+    say "the Redis server in $folder does not answer: $(tail -n 3 "$folder/server.log" 2>/dev/null | tr '\n' ' ')"
+    return 1
+}
+
+redis_stop() {
+    local folder=$1 pid signal _
+    for signal in TERM KILL; do
+        pid=$(redis_pid "$folder") || return 0
+        kill "-$signal" "$pid" 2>/dev/null || return 0
+        for _ in $(seq 1 50); do
+            redis_pid "$folder" >/dev/null || return 0
+            sleep 0.1
+        done
+    done
+}
+
+redis_is_up() { redis_pid "$redis_folder" >/dev/null && redis_answers "$redis_port"; }
+
+redis_up() {
+    redis_is_up && return 0
+    say "starting Redis on $postgres_host:$redis_port"
+    # Many databases: whoever wants one alone takes a number.
+    redis_start "$redis_folder" "$redis_port" <<<'databases 256' ||
+        fail "Redis did not start" "see $redis_folder/server.log" \
+            "or start afresh: scripts/services.sh down; rm -r $redis_folder"
+}
+
+redis_node_folder() { echo "$redis_cluster_folder/$1"; }
+
+# All six nodes see a whole cluster: every slot served, three masters, and replicas that follow.
+redis_cluster_is_up() {
+    local port nodes
+    for port in "${redis_cluster_ports[@]}"; do
+        redis_pid "$(redis_node_folder "$port")" >/dev/null || return 1
+        redis_ask "$port" cluster info | tr -d '\r' | grep -qx 'cluster_state:ok' || return 1
+        nodes=$(redis_ask "$port" cluster nodes) || return 1
+        [ "$(wc -l <<<"$nodes")" = 6 ] || return 1
+        [ "$(awk '$3 ~ /master/' <<<"$nodes" | wc -l)" = 3 ] || return 1
+        awk '$3 ~ /fail|handshake|noaddr/ || $8 != "connected" { exit 1 }' <<<"$nodes" || return 1
+        case $(redis_ask "$port" info replication | tr -d '\r') in
+            *role:master* | *master_link_status:up*) ;;
+            *) return 1 ;;
+        esac
+    done
+}
+
+redis_cluster_start() {
+    local port
+    for port in "${redis_cluster_ports[@]}"; do
+        redis_start "$(redis_node_folder "$port")" "$port" <<CONF || return 1
+cluster-enabled yes
+cluster-port $((port + redis_bus_distance))
+cluster-config-file nodes.conf
+cluster-node-timeout 2000
+cluster-require-full-coverage yes
+masteruser $redis_user
+masterauth $redis_password
+repl-diskless-sync-delay 0
+CONF
+    done
+}
+
+# Waits until the cluster is whole: after a crash its replicas may have to be elected first.
+redis_cluster_wait() {
+    local _
+    for _ in $(seq 1 150); do
+        redis_cluster_is_up && return 0
+        sleep 0.2
+    done
+    return 1
+}
+
+redis_cluster_stop() {
+    local port
+    for port in "${redis_cluster_ports[@]}"; do redis_stop "$(redis_node_folder "$port")"; done
+}
+
+redis_cluster_up() {
+    redis_cluster_is_up && return 0
+    say "starting a Redis cluster on $postgres_host:${redis_cluster_ports[0]} to ${redis_cluster_ports[5]}"
+    if [ -f "$redis_cluster_folder/formed" ]; then
+        redis_cluster_start && redis_cluster_wait && return 0
+        say "the cluster in $redis_cluster_folder does not come back whole: making it afresh"
+    fi
+    # Half-made by a call that was killed, or broken: nothing of value is in it.
+    redis_cluster_stop
+    rm -rf "$redis_cluster_folder"
+    mkdir -p "$redis_cluster_folder"
+    redis_cluster_start || fail "the nodes of the Redis cluster did not start" "see $redis_cluster_folder/*/server.log"
+    # The nodes are asked to meet, which takes them a moment longer than the command.
+    REDISCLI_AUTH=$redis_password timeout 60 redis-cli --user "$redis_user" --cluster create \
+        "${redis_cluster_ports[@]/#/$postgres_host:}" --cluster-replicas 1 --cluster-yes \
+        >"$redis_cluster_folder/create.log" 2>&1 </dev/null ||
+        fail "the Redis cluster was not formed: $(tail -n 1 "$redis_cluster_folder/create.log")" \
+            "see $redis_cluster_folder/create.log"
+    redis_cluster_wait || fail "the Redis cluster does not become whole" "see $redis_cluster_folder/*/server.log"
+    touch "$redis_cluster_folder/formed"
+}
+
+redis_down() {
+    redis_pid "$redis_folder" >/dev/null && say "stopping Redis"
+    redis_stop "$redis_folder"
+    redis_pid "$(redis_node_folder "${redis_cluster_ports[0]}")" >/dev/null && say "stopping the Redis cluster"
+    redis_cluster_stop
+}
+
 # --- Cosmium -----------------------------------------------------------------------------------
 
 # A second Cosmos DB emulator, by other people, beside the one that every test about Cosmos starts
@@ -295,6 +486,8 @@ take_lock() {
 
 environment() {
     echo "export DBFERRY_TEST_POSTGRES_URL=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port/postgres"
+    echo "export DBFERRY_TEST_REDIS_URL=redis://$redis_user:$redis_password@$postgres_host:$redis_port/0"
+    echo "export DBFERRY_TEST_REDIS_CLUSTER_URL=redis://$redis_user:$redis_password@$postgres_host:${redis_cluster_ports[0]},$postgres_host:${redis_cluster_ports[1]},$postgres_host:${redis_cluster_ports[2]}"
     # Only where it runs: the tests that could use it say so where it does not.
     if cosmium_pid >/dev/null; then
         echo "export DBFERRY_TEST_COSMIUM_URL=http://$postgres_host:$cosmium_port/"
@@ -305,6 +498,7 @@ environment() {
 dotenv() {
     local name server=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port
     echo "export GAME_DATABASE_URL=$server/game"
+    echo "export REDIS_URL=redis://$redis_user:$redis_password@$postgres_host:$redis_port/0"
     echo "export BENTO_SOCIAL_URL=$server/bento_social"
     for name in auth user post topic comment notification interaction; do
         echo "export ${name^^}_DB_URL=$server/${name}_db"
@@ -318,9 +512,11 @@ dotenv() {
 docker_up() {
     docker_answers || fail "no Docker engine answers" "start one, or leave DBFERRY_SERVICES unset to use Debian's packages"
     say "starting the servers of docker-compose.yml"
-    DBFERRY_POSTGRES_PORT=$postgres_port compose up --detach --wait >&2
+    DBFERRY_POSTGRES_PORT=$postgres_port DBFERRY_REDIS_PORT=$redis_port DBFERRY_REDIS_CLUSTER_PORT=$redis_cluster_first \
+        DBFERRY_REDIS_CLUSTER_LAST=${redis_cluster_ports[5]} compose up --detach --wait >&2
     # The tests' own throw-away servers need the programs, too.
-    postgres_install || say "Debian's server programs are not here: tests that restart a server of their own will fail"
+    postgres_install || say "PostgreSQL's programs are not here: tests that restart a server of their own will fail"
+    redis_install || say "Redis's programs are not here: tests that start a server of their own will fail"
 }
 
 up() {
@@ -328,15 +524,17 @@ up() {
     if [ "${DBFERRY_SERVICES:-$(mode)}" = docker ]; then
         docker_up
         echo docker >"$mode_file"
-    elif postgres_install; then
+    elif postgres_install && redis_install; then
         postgres_up
+        redis_up
+        redis_cluster_up
         echo debian >"$mode_file"
     elif docker_answers; then
         docker_up
         echo docker >"$mode_file"
     else
-        fail "PostgreSQL is not installed and could not be" \
-            "as root: apt-get install postgresql" "or start a Docker engine and set DBFERRY_SERVICES=docker"
+        fail "PostgreSQL or Redis is not installed and could not be" \
+            "as root: apt-get install postgresql redis-server" "or start a Docker engine and set DBFERRY_SERVICES=docker"
     fi
     cosmium_up
     environment
@@ -348,24 +546,36 @@ down() {
         docker_answers && compose down >&2
     else
         postgres_down
+        redis_down
     fi
     cosmium_down
     rm -f "$mode_file"
 }
 
+# One line, and whether the command behind it says that the service is up.
+status_of() {
+    local name=$1 port=$2 state=down code=1
+    shift 2
+    if "$@" >/dev/null 2>&1; then state=up code=0; fi
+    printf '%-14s %-6s %-5s %s\n' "$name" "$port" "$state" "$(mode)"
+    return "$code"
+}
+
 status() {
-    local state=down code=1
+    local code=0 postgres=(postgres_is_up) redis=(redis_is_up) cluster=(redis_cluster_is_up)
     if [ "$(mode)" = docker ]; then
-        if docker_answers && compose exec -T postgres pg_isready -q -U "$postgres_user" >/dev/null 2>&1; then state=up code=0; fi
-    elif pg_bin >/dev/null && postgres_is_up; then
-        state=up code=0
+        postgres=(compose exec -T postgres pg_isready -q -U "$postgres_user")
+        redis=(compose exec -T redis redis-cli --user "$redis_user" --pass "$redis_password" -e ping)
+        cluster=(compose exec -T redis-cluster sh /formed)
     fi
-    printf '%-12s %-6s %-5s %s\n' postgres "$postgres_port" "$state" "$(mode)"
+    status_of postgres "$postgres_port" "${postgres[@]}" || code=1
+    status_of redis "$redis_port" "${redis[@]}" || code=1
+    status_of redis-cluster "$redis_cluster_first" "${cluster[@]}" || code=1
     # Not needed by any test alone: its state does not decide the exit code.
     if cosmium_pid >/dev/null; then
-        printf '%-12s %-6s %-5s %s\n' cosmium "$cosmium_port" up go
+        printf '%-14s %-6s %-5s %s\n' cosmium "$cosmium_port" up go
     else
-        printf '%-12s %-6s %-5s %s\n' cosmium "$cosmium_port" out "$(cat "$cosmium_folder/refused" 2>/dev/null || echo 'not started')"
+        printf '%-14s %-6s %-5s %s\n' cosmium "$cosmium_port" out "$(cat "$cosmium_folder/refused" 2>/dev/null || echo 'not started')"
     fi
     return "$code"
 }

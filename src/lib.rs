@@ -18,8 +18,8 @@
 //!    store.
 //! 2. Checkpoints of a split only move forward, one batch at a time.
 //! 3. Writing the same batch twice leaves the target as writing it once.
-//! 4. read = filtered + rejected + skipped + inserted + updated, for every batch, split, stream
-//!    and run.
+//! 4. read = filtered + expired + rejected + skipped + inserted + updated, for every batch, split,
+//!    stream and run.
 //! 5. A mapping is deterministic: same row in, same row out.
 //! 6. No value is changed silently: a cast that would lose something is a reject, not a
 //!    rounding, unless the mapping allows it by name.

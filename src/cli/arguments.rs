@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::key_prefix::KeyPrefix;
 use crate::pipeline::subject::SubjectKey;
 
 const AFTER_HELP: &str = "\
@@ -102,6 +103,15 @@ Writes nothing. Keys are values of the source's rows: they are shown only on req
     #[command(after_help = "Example:\n  dbferry runs mappings/game --limit 5\n\nWrites nothing.")]
     Runs(RunsArguments),
 
+    /// Remove the keys that a rehearsal has written to Redis
+    #[command(after_help = "\
+Examples:
+  dbferry run mappings/game --key-prefix rehearsal
+  dbferry clean mappings/game --key-prefix rehearsal
+
+Removes keys that begin with the prefix, and nothing else.")]
+    Clean(CleanArguments),
+
     /// Create and change the tables of targets by a project's migrations
     #[command(
         subcommand,
@@ -166,6 +176,10 @@ pub(super) struct ProjectArguments {
     /// Form of the result on stdout: tables for people, or one JSON document (docs/output.md)
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     pub(super) output: OutputForm,
+
+    /// Rehearse in Redis: every key that is written there, or looked for, begins with NAME:
+    #[arg(long, value_name = "NAME", value_parser = KeyPrefix::parse)]
+    pub(super) key_prefix: Option<KeyPrefix>,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +275,16 @@ pub(super) struct RunsArguments {
     /// Runs to list at most
     #[arg(long, value_name = "RUNS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CleanArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

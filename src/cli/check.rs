@@ -172,6 +172,7 @@ fn text(tried: &[Tried], files: &Files, streams: Option<usize>, color: bool) -> 
             .map(|free| format!(", {} free", figures::bytes(free)))
             .unwrap_or_default();
         let result = match &tried.tables {
+            Ok(_) if matches!(tried.connection.kind, ConnectionKind::Redis(_)) => "ok".to_owned(),
             Ok(tables) => format!("ok, {}{room}", figures::counted(count(*tables), "table")),
             Err(_) => "failed, see below".to_owned(),
         };

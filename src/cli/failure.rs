@@ -198,6 +198,7 @@ mod tests {
             project: "mappings/game".into(),
             environment: "embedded".to_owned(),
             config_dir: "config".into(),
+            key_prefix: None,
         };
         assert_eq!(
             render(&error, Some(&invocation), false),

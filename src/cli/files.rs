@@ -39,7 +39,10 @@ impl Files {
     /// # Errors
     /// With every finding of the files.
     pub(super) fn load(invocation: &Invocation) -> Result<Self> {
-        let config = Config::load(&invocation.config_dir, &invocation.environment);
+        let mut config = Config::load(&invocation.config_dir, &invocation.environment);
+        if let (Ok(config), Some(prefix)) = (&mut config, &invocation.key_prefix) {
+            prefix.as_str().clone_into(&mut config.key_prefix);
+        }
         let project = file::load(&invocation.project);
         let (config, project) = match (config, project) {
             (Ok(config), Ok(project)) => (config, project),
@@ -51,7 +54,11 @@ impl Files {
             }
             (Err(error), _) | (_, Err(error)) => return Err(error),
         };
-        let found = check::alone(&project, &config.connections());
+        let mut found = check::alone(&project, &config.connections());
+        found.extend(check::kinds(&project, |connection| config.kind(connection)));
+        if let Some(prefix) = &invocation.key_prefix {
+            found.extend(check::prefix(&project, prefix.as_str()));
+        }
         if found.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(Error::findings(ErrorKind::Mapping, found));
         }
@@ -153,7 +160,7 @@ pub(super) async fn open_sink(connection: &Connection, invocation: &Invocation) 
 pub(super) const fn creates(connection: &Connection) -> bool {
     match &connection.kind {
         ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } => *create_database,
-        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => false,
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => false,
     }
 }
 

@@ -11,6 +11,7 @@ use super::arguments::{
     Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, ProjectArguments, RunArguments, SchemaArguments,
     SchemaCommand,
 };
+use super::key_prefix::KeyPrefix;
 use super::output::Console;
 use crate::pipeline::plan;
 use crate::pipeline::run::RunOptions;
@@ -42,6 +43,10 @@ pub(super) enum Action {
         show_keys: bool,
     },
     Runs(Invocation, u32),
+    Clean {
+        invocation: Invocation,
+        ask: bool,
+    },
     Schema(SchemaIntent),
     Introspect(IntrospectIntent),
     JsonSchema {
@@ -83,6 +88,8 @@ pub(super) struct Invocation {
     pub(super) project: PathBuf,
     pub(super) environment: String,
     pub(super) config_dir: PathBuf,
+    /// What every key begins with, in a rehearsal.
+    pub(super) key_prefix: Option<KeyPrefix>,
 }
 
 impl Intent {
@@ -109,6 +116,7 @@ impl Command {
             Self::Plan(plan) => plan.project.output,
             Self::Run(run) => run.project.output,
             Self::Runs(runs) => runs.project.output,
+            Self::Clean(clean) => clean.project.output,
             Self::Schema(SchemaCommand::Apply(schema) | SchemaCommand::Status(schema)) => schema.project.output,
             Self::Schema(SchemaCommand::Revert(revert)) => revert.schema.project.output,
             Self::Introspect(introspect) => introspect.output,
@@ -121,9 +129,11 @@ impl Action {
     /// The project that it is about.
     pub(super) const fn invocation(&self) -> Option<&Invocation> {
         match self {
-            Self::Check(invocation) | Self::Plan(invocation, _) | Self::Stats { invocation, .. } | Self::Runs(invocation, _) => {
-                Some(invocation)
-            }
+            Self::Check(invocation)
+            | Self::Plan(invocation, _)
+            | Self::Stats { invocation, .. }
+            | Self::Runs(invocation, _)
+            | Self::Clean { invocation, .. } => Some(invocation),
             Self::Run(run) => Some(&run.invocation),
             Self::Schema(schema) => Some(&schema.invocation),
             Self::Introspect(introspect) => Some(&introspect.invocation),
@@ -152,6 +162,10 @@ impl Action {
                 show_keys: stats.show_keys,
             },
             Command::Runs(runs) => Self::Runs(invocation(runs.project), runs.limit),
+            Command::Clean(clean) => Self::Clean {
+                invocation: invocation(clean.project),
+                ask: !clean.yes,
+            },
             Command::Schema(schema) => Self::Schema(SchemaIntent::of(schema, environment)),
             Command::Introspect(introspect) => Self::Introspect(IntrospectIntent::of(introspect, environment)),
             Command::JsonSchema(wanted) => Self::JsonSchema {
@@ -271,6 +285,7 @@ impl Invocation {
             project: project.project,
             environment: environment.env.clone(),
             config_dir: environment.config_dir.clone(),
+            key_prefix: project.key_prefix,
         }
     }
 
@@ -299,6 +314,10 @@ impl Invocation {
         if self.config_dir.as_os_str() != CONFIG_DIR {
             line.push_str(" --config-dir ");
             line.push_str(&quoted(&self.config_dir.display().to_string()));
+        }
+        if let Some(prefix) = &self.key_prefix {
+            line.push_str(" --key-prefix ");
+            line.push_str(prefix.name());
         }
         line
     }
@@ -419,8 +438,12 @@ mod tests {
             project: PathBuf::from("my maps/it's"),
             environment: ENVIRONMENT.to_owned(),
             config_dir: PathBuf::from("etc"),
+            key_prefix: KeyPrefix::parse("test").ok(),
         };
-        assert_eq!(odd.command("stats", &[]), r"dbferry stats 'my maps/it'\''s' --config-dir etc");
+        assert_eq!(
+            odd.command("stats", &[]),
+            r"dbferry stats 'my maps/it'\''s' --config-dir etc --key-prefix test"
+        );
         assert_eq!(
             embedded.fill_in("`dbferry run PROJECT --restart`"),
             "`dbferry run mappings/game --env embedded --restart`"

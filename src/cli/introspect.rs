@@ -11,7 +11,7 @@ use super::intent::{IntrospectIntent, Invocation};
 use super::output::{Console, visible};
 use super::table::{Align, Grid};
 use crate::config::Config;
-use crate::config::connection::Connection;
+use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::finding::listed;
 use crate::data::table::{Table, TableName};
 use crate::starter::{self, End, Ends, Found, Outline, Starter};
@@ -95,6 +95,13 @@ async fn sources(config: &Config, names: &[String]) -> Result<Vec<End>> {
 async fn sinks(config: &Config, names: &[String], invocation: &Invocation) -> Result<Vec<End>> {
     let mut ends = Vec::new();
     for connection in resolved(config, names)? {
+        if matches!(connection.kind, ConnectionKind::Redis(_)) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("connection `{}` holds keys, and a starter pairs tables", connection.name),
+            )
+            .hint("write such streams by hand: docs/mapping.md, \"Writing keys\""));
+        }
         let sink = open_sink(&connection, invocation).await.map_err(|error| match error.kind() {
             ErrorKind::Missing => error.hint(TABLES_FIRST),
             _ => error,

@@ -18,6 +18,7 @@ use crate::{Error, ErrorKind, Result};
 
 const ROWS_READ: &str = "dbferry_rows_read_total";
 const ROWS_FILTERED: &str = "dbferry_rows_filtered_total";
+const ROWS_EXPIRED: &str = "dbferry_rows_expired_total";
 const ROWS_INSERTED: &str = "dbferry_rows_inserted_total";
 const ROWS_UPDATED: &str = "dbferry_rows_updated_total";
 const ROWS_SKIPPED: &str = "dbferry_rows_skipped_total";
@@ -36,9 +37,10 @@ const THROTTLED: &str = "dbferry_throttled_total";
 const SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Counters of a stream, and what they say.
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
     (ROWS_READ, "Rows read from the source in committed batches."),
     (ROWS_FILTERED, "Rows that were left out by `where` or by their kind."),
+    (ROWS_EXPIRED, "Rows that had expired before they were written."),
     (ROWS_INSERTED, "Rows new in the target."),
     (ROWS_UPDATED, "Rows changed in the target."),
     (ROWS_SKIPPED, "Rows that were in the target already and stayed as they were."),
@@ -199,6 +201,7 @@ fn committed(labels: &[Label], counts: Counts, took: Duration) {
     let Counts {
         read,
         filtered,
+        expired,
         inserted,
         updated,
         skipped,
@@ -207,6 +210,7 @@ fn committed(labels: &[Label], counts: Counts, took: Duration) {
     for (name, rows) in [
         (ROWS_READ, read),
         (ROWS_FILTERED, filtered),
+        (ROWS_EXPIRED, expired),
         (ROWS_INSERTED, inserted),
         (ROWS_UPDATED, updated),
         (ROWS_SKIPPED, skipped),

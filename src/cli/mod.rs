@@ -7,6 +7,7 @@ mod arguments;
 mod intent;
 
 mod check;
+mod clean;
 mod completions;
 mod introspect;
 mod json_schema;
@@ -21,6 +22,7 @@ pub mod diagnostic;
 mod failure;
 mod figures;
 mod files;
+mod key_prefix;
 mod log;
 mod metrics;
 mod next;
@@ -70,6 +72,7 @@ fn act(action: Action, console: &Console) -> Result<u8> {
         Action::Run(intent) => block_on(run::run(&intent, console)),
         Action::Stats { invocation, show_keys } => block_on(stats::run(&invocation, show_keys, console)),
         Action::Runs(invocation, limit) => block_on(runs::run(&invocation, limit, console)),
+        Action::Clean { invocation, ask } => block_on(clean::run(&invocation, ask, console)),
         Action::Schema(intent) => block_on(schema::run(&intent, console)),
         Action::Introspect(intent) => block_on(introspect::run(&intent, console)),
     }

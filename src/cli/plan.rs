@@ -11,6 +11,7 @@ use super::schema;
 use super::table::{Align, Grid};
 use crate::data::stream::OnConflict;
 use crate::mapping::difference::Difference;
+use crate::mapping::keyed::told;
 use crate::pipeline::plan::{self, Options, Plan, PlannedStream};
 use crate::{Result, error};
 
@@ -151,10 +152,16 @@ fn manner(stream: &PlannedStream) -> String {
         OnConflict::Skip => "rows that exist are skipped",
         OnConflict::Update => "rows that exist are updated",
     };
-    let key = stream.key.join(", ");
+    let key = match &stream.keyed {
+        Some(layout) => {
+            let expiry = told(layout).map(|expiry| format!(", {expiry}")).unwrap_or_default();
+            format!("{} per key{expiry}", layout.key_type.name())
+        }
+        None => format!("key {}", stream.key.join(", ")),
+    };
     let read = if !stream.resumable {
         "; atomic".to_owned()
-    } else if stream.source_key == stream.key {
+    } else if stream.source_key == stream.key && stream.keyed.is_none() {
         String::new()
     } else {
         format!(", read by {}", stream.source_key.join(", "))
@@ -164,5 +171,5 @@ fn manner(stream: &PlannedStream) -> String {
     } else {
         format!("; after {}", stream.after.join(", "))
     };
-    format!("{state}{rows}; key {key}{read}; {conflict}{after}")
+    format!("{state}{rows}; {key}{read}; {conflict}{after}")
 }

@@ -127,7 +127,7 @@ pub(super) fn where_to_look(connection: &Connection, project: &str) -> String {
             quoted(&path.display().to_string()),
             query("dbferry_reject")
         ),
-        ConnectionKind::Postgres { .. } | ConnectionKind::Cosmos(_) => {
+        ConnectionKind::Postgres { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => {
             format!("{};  -- in connection {}", query("dbferry.reject"), connection.name)
         }
     }

@@ -10,7 +10,7 @@ use super::files::{self, Files, Role};
 use super::intent::{Invocation, SchemaChange, SchemaIntent};
 use super::output::{Console, visible};
 use super::table::{Align, Grid};
-use crate::config::connection::Connection;
+use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::finding::listed;
 use crate::schema::{self, Migration, State};
 use crate::{Error, ErrorKind, Result, error};
@@ -104,6 +104,10 @@ fn targets(files: &Files, only: &[String]) -> Result<Vec<Target>> {
             continue;
         }
         let Some(connection) = resolved.remove(&name) else { continue };
+        if matches!(connection.kind, ConnectionKind::Redis(_)) {
+            // There are no tables to make.
+            continue;
+        }
         if let Some(folder) = schema::folder_for(&files.project, &connection)? {
             targets.push(Target { connection, folder });
         }

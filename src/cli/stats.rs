@@ -51,6 +51,7 @@ struct StreamStats {
     target_rows: Option<u64>,
     read: u64,
     filtered: u64,
+    expired: u64,
     inserted: u64,
     updated: u64,
     skipped: u64,
@@ -103,10 +104,9 @@ async fn gather(files: &Files, invocation: &Invocation, show_keys: bool) -> Resu
         };
         let (sink, checkpoints, open) = &ledgers[&stream.to.value.connection];
         let table = &stream.to.value.table;
-        let target_rows = match sink.table(table).await? {
-            Some(_) => Some(sink.count(table).await?),
-            None => None,
-        };
+        // Keys need no table to be there.
+        let is_there = stream.keyed.is_some() || sink.table(table).await?.is_some();
+        let target_rows = if is_there { Some(sink.count(table).await?) } else { None };
         let splits = checkpoints.iter().filter(|checkpoint| checkpoint.stream == stream.name.value);
         let checkpoint = Checkpoint::whole(splits);
         let rejects_open = open.get(&stream.name.value).copied().unwrap_or(0);
@@ -193,7 +193,7 @@ impl StreamStats {
                 From::Table(table) => table.value.to_string(),
                 From::Query { connection, .. } => format!("{} (query)", connection.value),
             },
-            target: stream.to.value.to_string(),
+            target: stream.target(),
             status: match checkpoint {
                 None => StreamStatus::Pending,
                 Some(checkpoint) if checkpoint.complete => StreamStatus::Complete,
@@ -203,6 +203,7 @@ impl StreamStats {
             target_rows,
             read: counts.read,
             filtered: counts.filtered,
+            expired: counts.expired,
             inserted: counts.inserted,
             updated: counts.updated,
             skipped: counts.skipped,
@@ -225,6 +226,7 @@ impl StreamStats {
 
 fn text(stats: &StatsDocument, color: bool) -> String {
     let left = ["stream"].map(|head| (head, Align::Left));
+    let expired = stats.streams.iter().any(|stream| stream.expired > 0);
     let right = [
         "in source",
         "read",
@@ -232,16 +234,18 @@ fn text(stats: &StatsDocument, color: bool) -> String {
         "updated",
         "skipped",
         "filtered",
+        "expired",
         "open rejects",
         "in target",
         "batches",
     ]
     .map(|head| (head, Align::Right));
+    let right = right.into_iter().filter(|(head, _)| expired || *head != "expired");
     let heads: Vec<_> = left.into_iter().chain(right).chain([("status", Align::Left)]).collect();
     let mut grid = Grid::new(&heads, color);
     let known = |rows: Option<u64>| rows.map_or_else(|| "?".to_owned(), figures::count);
     for stream in &stats.streams {
-        grid.row([
+        let mut row = vec![
             stream.name.clone(),
             known(stream.source_rows),
             figures::count(stream.read),
@@ -249,11 +253,15 @@ fn text(stats: &StatsDocument, color: bool) -> String {
             figures::count(stream.updated),
             figures::count(stream.skipped),
             figures::count(stream.filtered),
+        ];
+        row.extend(expired.then(|| figures::count(stream.expired)));
+        row.extend([
             figures::count(stream.rejects_open),
             known(stream.target_rows),
             stream.batches.to_string(),
             stream.state(),
         ]);
+        grid.row(row);
     }
     let mut lines = vec![grid.render()];
     let left_out = |name: &String| visible(&format!("left out, a connection of it is disabled: {name}"));

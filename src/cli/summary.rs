@@ -14,39 +14,40 @@ use crate::Error;
 use crate::pipeline::report::{NotCovered, RunReport, RunStatus, SpentReport, StreamReport, StreamStatus};
 use crate::pipeline::subject::SubjectKey;
 
-const HEADS: [(&str, Align); 10] = [
-    ("stream", Align::Left),
-    ("read", Align::Right),
-    ("inserted", Align::Right),
-    ("updated", Align::Right),
-    ("skipped", Align::Right),
-    ("filtered", Align::Right),
-    ("rejected", Align::Right),
-    ("batches", Align::Right),
-    ("time", Align::Right),
-    ("status", Align::Left),
+/// What is counted of a stream, in the order of [`counts`].
+const COUNTED: [&str; 8] = [
+    "read", "inserted", "updated", "skipped", "filtered", "expired", "rejected", "batches",
 ];
+
+/// Those of the counts that a table shows; of what is rare only what there is.
+fn shown(report: &RunReport, rare: &[&str]) -> Vec<usize> {
+    let any = |index: usize| report.streams.iter().any(|stream| counts(stream)[index] > 0);
+    let shown = COUNTED
+        .iter()
+        .enumerate()
+        .filter(|(index, head)| !rare.contains(head) || any(*index));
+    shown.map(|(index, _)| index).collect()
+}
 
 /// What happened to one subject's rows: a line for each stream with where they went, and how it
 /// ended. Shorter than [`text`]: whoever moves one user looks at a few rows.
 pub(super) fn subject_text(report: &RunReport, subject: &SubjectKey, color: bool) -> String {
-    let filtered = report.streams.iter().any(|stream| stream.filtered > 0);
-    let heads = ["read", "inserted", "updated", "skipped", "filtered", "rejected"].map(|head| (head, Align::Right));
-    let heads = heads.into_iter().filter(|(head, _)| filtered || *head != "filtered");
+    let mut shown = shown(report, &["filtered", "expired"]);
+    // How often it committed says nothing of a few rows.
+    shown.retain(|index| COUNTED[*index] != "batches");
     let heads: Vec<_> = [("stream", Align::Left)]
         .into_iter()
-        .chain(heads)
+        .chain(shown.iter().map(|index| (COUNTED[*index], Align::Right)))
         .chain([("from → to", Align::Left)])
         .collect();
     let mut grid = Grid::new(&heads, color);
-    let line = |name: &str, counts: [u64; 7], way: String| {
-        let counts = counts.iter().take(6).enumerate().filter(|(i, _)| filtered || *i != 4);
+    let line = |name: &str, counts: [u64; 8], way: String| {
         let mut line = vec![name.to_owned()];
-        line.extend(counts.map(|(_, rows)| figures::count(*rows)));
+        line.extend(shown.iter().map(|index| figures::count(counts[*index])));
         line.push(way);
         line
     };
-    let mut sums = [0; 7];
+    let mut sums = [0; 8];
     for stream in &report.streams {
         let way = match stream.status {
             StreamStatus::Pending => "not begun".to_owned(),
@@ -77,12 +78,25 @@ pub(super) fn subject_text(report: &RunReport, subject: &SubjectKey, color: bool
 
 /// A line for each stream, their sum where there are several, and how it ended.
 pub(super) fn text(report: &RunReport, color: bool) -> String {
-    let mut grid = Grid::new(&HEADS, color);
+    let shown = shown(report, &["expired"]);
+    let heads: Vec<_> = [("stream", Align::Left)]
+        .into_iter()
+        .chain(shown.iter().map(|index| (COUNTED[*index], Align::Right)))
+        .chain([("time", Align::Right), ("status", Align::Left)])
+        .collect();
+    let mut grid = Grid::new(&heads, color);
+    let line = |name: &str, counts: [u64; 8], seconds: f64, status: &str| {
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let mut texts = vec![name.to_owned()];
+        texts.extend(shown.iter().map(|index| figures::count(counts[*index])));
+        texts.extend([figures::duration(time), status.to_owned()]);
+        texts
+    };
     for stream in &report.streams {
         grid.row(line(&stream.name, counts(stream), stream.seconds, &status(stream)));
     }
     if report.streams.len() > 1 {
-        let mut sums = [0; 7];
+        let mut sums = [0; 8];
         for stream in &report.streams {
             for (sum, count) in sums.iter_mut().zip(counts(stream)) {
                 *sum += count;
@@ -107,21 +121,15 @@ fn paid(report: &RunReport) -> String {
     report.spent.iter().map(line).collect()
 }
 
-fn line(name: &str, counts: [u64; 7], seconds: f64, status: &str) -> Vec<String> {
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    let mut texts = vec![name.to_owned()];
-    texts.extend(counts.map(figures::count));
-    texts.extend([figures::duration(time), status.to_owned()]);
-    texts
-}
-
-const fn counts(stream: &StreamReport) -> [u64; 7] {
+/// In the order of [`COUNTED`].
+const fn counts(stream: &StreamReport) -> [u64; 8] {
     [
         stream.read,
         stream.inserted,
         stream.updated,
         stream.skipped,
         stream.filtered,
+        stream.expired,
         stream.rejected,
         stream.batches,
     ]

@@ -42,6 +42,8 @@ pub enum ConnectionKind {
     },
     /// A database of an Azure Cosmos DB account (source only).
     Cosmos(Box<CosmosAccount>),
+    /// A Redis server or cluster (sink only).
+    Redis(Box<RedisServer>),
 }
 
 /// What a database that is created is like, where that is not left to the server.
@@ -51,6 +53,18 @@ pub struct NewDatabase {
     pub owner: Option<String>,
     /// Encoding of its text, as the server names it.
     pub encoding: Option<String>,
+}
+
+/// A Redis server, or some nodes of a cluster; which of the two is found out from it.
+#[derive(Debug, Clone)]
+pub struct RedisServer {
+    /// Seed nodes, each a URL that may carry a password; at least one.
+    pub urls: Vec<SecretString>,
+    /// PEM file with the authorities that certificates are checked against; `None` takes the
+    /// system's. Only where the URLs ask for TLS.
+    pub ca_file: Option<PathBuf>,
+    /// Put before every key, the ledger's too; empty outside of rehearsals.
+    pub key_prefix: String,
 }
 
 /// A Cosmos DB account, and what of it is read in which way.
@@ -105,6 +119,7 @@ impl ConnectionKind {
             Self::Pocketbase { .. } => "pocketbase",
             Self::Postgres { .. } => "postgres",
             Self::Cosmos(_) => "cosmos",
+            Self::Redis(_) => "redis",
         }
     }
 
@@ -116,6 +131,7 @@ impl ConnectionKind {
             Self::Pocketbase { .. } => "PocketBase",
             Self::Postgres { .. } => "Postgres",
             Self::Cosmos(_) => "Cosmos",
+            Self::Redis(_) => "Redis",
         }
     }
 }

@@ -24,10 +24,16 @@ pub(super) struct ConnectionEntry {
     /// `path = { env = "POCKETBASE_DB", default = "pb_data/data.db" }`.
     #[schemars(transform = always_there)]
     pub(super) path: Option<Marked<ValueEntry>>,
-    /// Of `postgres`: `postgres://user:password@host:5432/database`, read from a variable or a
-    /// file: `url = { env = "GAME_DATABASE_URL" }`.
-    #[schemars(transform = always_there)]
+    /// Of `postgres`: `postgres://user:password@host:5432/database`, of `redis`:
+    /// `redis://user:password@host:6379/0`, `rediss://…` or `redis+unix:///path?db=0`, of a
+    /// cluster some nodes with commas between them. Read from a variable or a file:
+    /// `url = { env = "GAME_DATABASE_URL" }`.
     pub(super) url: Option<Marked<ValueEntry>>,
+    /// Of `redis` with a `rediss://` URL: a PEM file with the authorities that the server's
+    /// certificate is checked against, relative to the current directory:
+    /// `ca_file = "redis-ca.pem"`. The default is the system's.
+    #[schemars(example = &"redis-ca.pem")]
+    pub(super) ca_file: Option<Marked<String>>,
     /// Create the database (or the SQLite file) where it is missing, when it is written to:
     /// `create_database = true`. The default is false.
     #[schemars(example = true)]
@@ -99,6 +105,8 @@ pub(super) enum Kind {
     Postgres,
     /// A database of an Azure Cosmos DB account with the API for `NoSQL`; it is only read.
     Cosmos,
+    /// A Redis server or cluster; it is only written.
+    Redis,
 }
 
 /// A number that must not be 0: nothing would ever be moved.
@@ -119,7 +127,7 @@ impl TryFrom<u64> for Positive {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Sqlite, Self::Pocketbase, Self::Postgres, Self::Cosmos];
+    const ALL: [Self; 5] = [Self::Sqlite, Self::Pocketbase, Self::Postgres, Self::Cosmos, Self::Redis];
 
     /// As written.
     pub(super) const fn name(self) -> &'static str {
@@ -128,6 +136,7 @@ impl Kind {
             Self::Pocketbase => "pocketbase",
             Self::Postgres => "postgres",
             Self::Cosmos => "cosmos",
+            Self::Redis => "redis",
         }
     }
 
@@ -135,7 +144,9 @@ impl Kind {
     pub(super) fn with(key: &str) -> &'static [Self] {
         match key {
             "path" => &[Self::Sqlite, Self::Pocketbase],
-            "url" | "owner" | "encoding" => &[Self::Postgres],
+            "url" => &[Self::Postgres, Self::Redis],
+            "ca_file" => &[Self::Redis],
+            "owner" | "encoding" => &[Self::Postgres],
             "create_database" => &[Self::Sqlite, Self::Postgres],
             _ => &[Self::Cosmos],
         }
@@ -144,13 +155,14 @@ impl Kind {
 
 impl ConnectionEntry {
     /// Keys that not every kind has, with their places in the text.
-    pub(super) fn given(&self) -> [(&'static str, Option<Range<usize>>); 15] {
+    pub(super) fn given(&self) -> [(&'static str, Option<Range<usize>>); 16] {
         fn span<T>(value: Option<&Marked<T>>) -> Option<Range<usize>> {
             value.map(Marked::span)
         }
         [
             ("path", span(self.path.as_ref())),
             ("url", span(self.url.as_ref())),
+            ("ca_file", span(self.ca_file.as_ref())),
             ("create_database", span(self.create_database.as_ref())),
             ("owner", span(self.owner.as_ref())),
             ("encoding", span(self.encoding.as_ref())),
@@ -179,7 +191,7 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
         let refused: serde_json::Map<_, _> = refused.map(|(key, _)| ((*key).to_owned(), false.into())).collect();
         let mut then = match kind {
             Kind::Sqlite | Kind::Pocketbase => json!({ "required": ["path"] }),
-            Kind::Postgres => json!({ "required": ["url"] }),
+            Kind::Postgres | Kind::Redis => json!({ "required": ["url"] }),
             Kind::Cosmos => json!({
                 "required": ["database", "containers"],
                 "anyOf": [{ "required": ["key"] }, { "required": ["connection_string"] }, { "required": ["credential"] }],
@@ -188,6 +200,9 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
             }),
         };
         then["properties"] = refused.into();
+        if kind == Kind::Postgres {
+            then["properties"]["url"] = json!({ "not": { "required": ["optional"] } });
+        }
         json!({ "if": { "properties": { "kind": { "const": kind.name() } }, "required": ["kind"] }, "then": then })
     };
     schema.insert("allOf".to_owned(), Kind::ALL.map(rule).to_vec().into());

@@ -7,12 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connection::NewDatabase;
-use super::cosmos;
 use super::entry::{ConnectionEntry, Kind};
 use super::limits::Limits;
 use super::metrics::MetricsEntry;
-use super::secret::Value;
-use super::url;
+use super::secret::{Environment, Value};
+use super::{cosmos, redis, url};
 use crate::data::document::{Marked, Reader};
 use crate::data::finding::{Finding, Located};
 
@@ -45,6 +44,18 @@ pub(super) struct Declared {
     pub(super) disabled: bool,
 }
 
+impl Declared {
+    /// Whether it is left out because its variable may be unset and is.
+    pub(super) fn is_left_out(&self, environment: &Environment) -> bool {
+        matches!(&self.address, Address::Redis(server) if server.is_left_out(environment))
+    }
+
+    /// Whether that depends on a variable.
+    pub(super) const fn may_be_left_out(&self) -> bool {
+        matches!(&self.address, Address::Redis(server) if server.may_be_left_out())
+    }
+}
+
 /// What a connection leads to, by its kind.
 #[derive(Debug, Clone)]
 pub(super) enum Address {
@@ -60,6 +71,21 @@ pub(super) enum Address {
     },
     /// A Cosmos account.
     Cosmos(Box<cosmos::Declared>),
+    /// A Redis server or cluster.
+    Redis(redis::Declared),
+}
+
+impl Address {
+    /// What kind of connection has it.
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite { .. } => Kind::Sqlite,
+            Self::Pocketbase { .. } => Kind::Pocketbase,
+            Self::Postgres { .. } => Kind::Postgres,
+            Self::Cosmos(_) => Kind::Cosmos,
+            Self::Redis(_) => Kind::Redis,
+        }
+    }
 }
 
 /// Checks all connections; they come back in file order.
@@ -87,6 +113,7 @@ fn connection(reader: &mut Reader, name: Located<String>, entry: Marked<Connecti
     let disabled = entry.disabled.take().is_some_and(Marked::into_inner);
     let address = match kind {
         Kind::Cosmos => Address::Cosmos(Box::new(cosmos::check(reader, entry, &span, &owner)?)),
+        Kind::Redis => Address::Redis(redis::check(reader, entry, &span, &owner)?),
         _ => one_address(reader, entry, kind, (&span, &owner))?,
     };
     Some(Declared { name, address, disabled })
@@ -119,7 +146,7 @@ fn one_address(reader: &mut Reader, entry: ConnectionEntry, kind: Kind, at: (&Ra
             create_database,
             new_database,
         }),
-        Kind::Cosmos => None,
+        Kind::Cosmos | Kind::Redis => None,
     }
 }
 
@@ -155,10 +182,11 @@ fn refuse_others(reader: &mut Reader, entry: &ConnectionEntry, kind: Kind) {
             continue;
         };
         let help = match (key, kind) {
-            ("path" | "url", Kind::Postgres) => "it needs `url`",
-            ("path" | "url", Kind::Sqlite | Kind::Pocketbase) => "it needs `path`",
+            ("path", Kind::Postgres | Kind::Redis) => "it needs `url`",
+            ("url", Kind::Sqlite | Kind::Pocketbase) => "it needs `path`",
             ("path" | "url", Kind::Cosmos) => "it needs `endpoint` and `key`, or `connection_string`",
             ("create_database", Kind::Pocketbase) => "PocketBase is only read: leave it out",
+            ("create_database", Kind::Redis) => "a Redis server has nothing to create: leave it out",
             ("create_database", Kind::Cosmos) => "Cosmos is only read: leave it out",
             _ => "leave it out",
         };
@@ -178,15 +206,7 @@ fn refuse_others(reader: &mut Reader, entry: &ConnectionEntry, kind: Kind) {
 /// Checks what stands in the file itself.
 fn check_address(reader: &mut Reader, kind: Kind, written: &Located<String>) {
     if kind == Kind::Postgres && url::has_password(&written.value) {
-        reader.findings.push(
-            Finding::error(
-                "config::password_in_file",
-                Some(written.place.clone()),
-                "a password stands in this file",
-            )
-            .label("a secret")
-            .help("put the URL into a variable or a file of its own: { env = \"NAME\" } or { file = \"path\" }"),
-        );
+        reader.findings.push(url::password_in_file(written.place.clone()));
     }
     if let Some(finding) = address_fault(kind, &written.value) {
         reader.findings.push(Finding {
@@ -203,7 +223,7 @@ pub(super) fn address_fault(kind: Kind, text: &str) -> Option<Finding> {
         Kind::Sqlite | Kind::Pocketbase if text.contains('\0') => {
             ("it contains a NUL byte".to_owned(), "a path such as pb_data/data.db")
         }
-        Kind::Sqlite | Kind::Pocketbase | Kind::Cosmos => return None,
+        Kind::Sqlite | Kind::Pocketbase | Kind::Cosmos | Kind::Redis => return None,
     };
     let what = if kind == Kind::Postgres {
         "the URL of a Postgres database"

@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where figures of a run are served, if they are.
     pub metrics: Option<SocketAddr>,
+    /// What every key of a key-value store begins with; empty outside of rehearsals.
+    pub key_prefix: String,
     connections: Vec<Declared>,
 }
 
@@ -64,6 +66,7 @@ impl Config {
             path,
             limits,
             metrics,
+            key_prefix: String::new(),
             connections,
         })
     }
@@ -74,10 +77,27 @@ impl Config {
         self.connections.iter().map(|declared| declared.name.value.as_str()).collect()
     }
 
-    /// Whether a connection says `disabled = true`.
+    /// The kind of a connection, as the configuration spells it.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<&'static str> {
+        self.declared(name).map(|declared| declared.address.kind().name())
+    }
+
+    /// Whether a connection says `disabled = true`, or its variable may be unset and is.
     #[must_use]
     pub fn is_disabled(&self, name: &str) -> bool {
-        self.declared(name).is_some_and(|declared| declared.disabled)
+        self.declared(name).is_some_and(|declared| {
+            // Variables that cannot be read are told where the connection is resolved.
+            let unset = || Environment::read().is_ok_and(|environment| declared.is_left_out(&environment));
+            declared.disabled || (declared.may_be_left_out() && unset())
+        })
+    }
+
+    /// [`Self::is_disabled`] with given variables.
+    #[must_use]
+    pub fn is_disabled_in(&self, name: &str, environment: &Environment) -> bool {
+        self.declared(name)
+            .is_some_and(|declared| declared.disabled || declared.is_left_out(environment))
     }
 
     /// Reads the variables and files of one connection.
@@ -92,7 +112,11 @@ impl Config {
     /// [`Self::resolve`] with given variables.
     pub fn resolve_in(&self, name: &str, environment: &Environment) -> Result<Connection> {
         let declared = self.declared(name).ok_or_else(|| self.no_connection(name))?;
-        connect(declared, environment).map_err(|findings| Error::findings(ErrorKind::Config, findings))
+        let mut connection = connect(declared, environment).map_err(|findings| Error::findings(ErrorKind::Config, findings))?;
+        if let ConnectionKind::Redis(server) = &mut connection.kind {
+            server.key_prefix.clone_from(&self.key_prefix);
+        }
+        Ok(connection)
     }
 
     fn declared(&self, name: &str) -> Option<&Declared> {
@@ -133,6 +157,10 @@ fn connect(declared: &Declared, environment: &Environment) -> Result<Connection,
             new_database: new_database.clone(),
         },
         Address::Cosmos(account) => ConnectionKind::Cosmos(Box::new(account.resolve(&name, environment)?)),
+        Address::Redis(server) => {
+            let server = server.resolve(&name, environment).map_err(|finding| vec![finding])?;
+            ConnectionKind::Redis(Box::new(server))
+        }
     };
     Ok(Connection { name, kind })
 }

@@ -6,8 +6,8 @@ const KEY_BYTES_MIN: usize = 64;
 /// `text` with every byte of a password replaced by `*`, so that places stay the same.
 ///
 /// A password is what stands between `:` and the last `@` of a line after `://`, what follows
-/// `password=` or `accountkey=` in any spelling, and what is as long as the key of an account. Too
-/// much is blanked out rather than too little.
+/// `password=`, `pass=` or `accountkey=` in any spelling, and what is as long as the key of an
+/// account. Too much is blanked out rather than too little.
 #[must_use]
 pub(super) fn passwords(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
@@ -22,7 +22,10 @@ pub(super) fn passwords(text: &str) -> String {
     }
     // ASCII lower case keeps byte positions.
     let lower = text.to_ascii_lowercase();
-    for (start, word) in lower.match_indices("password").chain(lower.match_indices("accountkey")) {
+    for (start, word) in ["password", "pass", "accountkey"]
+        .into_iter()
+        .flat_map(|word| lower.match_indices(word))
+    {
         let after = &text[start + word.len()..];
         let value = after.trim_start_matches(['"', '\'', ' ', '\t']);
         if let Some(value) = value.strip_prefix('=') {
@@ -102,6 +105,8 @@ mod tests {
             ),
             ("url = 'postgres://me:a@b/c\"d@h/d'", "url = 'postgres://me:*******@h/d'"),
             ("'postgres://h/d?password=abc&x=1'", "'postgres://h/d?password=***&x=1'"),
+            ("'unix:///s?pass=abc&db=1'", "'unix:///s?pass=***&db=1'"),
+            ("'redis://:a@b,redis://:c@d'", "'redis://:**************@d'"),
             ("DB_PASSWORD = \"a b c\" # x", "DB_PASSWORD = \"*****\" # x"),
             ("url = { env = \"PASSWORD\" }", "url = { env = \"PASSWORD\" }"),
             ("'postgres://me@h/d'", "'postgres://me@h/d'"),

@@ -12,7 +12,9 @@ pub mod limits;
 pub mod load;
 mod mask;
 mod metrics;
+mod redis;
 pub mod secret;
+pub mod tls;
 mod url;
 
 pub use load::Config;

@@ -37,7 +37,8 @@ pub(super) struct ValueEntry {
     #[schemars(example = &"pb_data/data.db")]
     default: Option<Marked<String>>,
     /// Of `key` and `connection_string`: the variable of `env` may be unset or empty where another
-    /// key of the connection says the same: `{ env = "COSMOS_KEY", optional = true }`.
+    /// key of the connection says the same: `{ env = "COSMOS_KEY", optional = true }`. Of the
+    /// `url` of `redis`: where it is, the connection is left out as if it were `disabled`.
     #[schemars(example = true)]
     optional: Option<Marked<bool>>,
     /// Path of a file, relative to the current directory, whose content is the value; a line

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::data::finding::{Finding, Place};
+
 /// Why `text` cannot be the URL of a Postgres database, and what would be right.
 pub(super) fn postgres_fault(text: &str) -> Option<(String, &'static str)> {
     const FORM: &str = "postgres://user:password@host:5432/database";
@@ -29,6 +31,13 @@ pub(super) fn postgres_fault(text: &str) -> Option<(String, &'static str)> {
         return Some(("it names no database".to_owned(), FORM));
     }
     None
+}
+
+/// What is said of a URL with a password in it.
+pub(super) fn password_in_file(place: Place) -> Finding {
+    Finding::error("config::password_in_file", Some(place), "a password stands in this file")
+        .label("a secret")
+        .help("put the URL into a variable or a file of its own: { env = \"NAME\" } or { file = \"path\" }")
 }
 
 /// Whether a password stands in the URL.

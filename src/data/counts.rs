@@ -11,6 +11,9 @@ pub struct Counts {
     pub read: u64,
     /// Rows that the stream's `where` left out.
     pub filtered: u64,
+    /// Rows that had expired before they were written, in targets where rows expire.
+    #[serde(default)]
+    pub expired: u64,
     /// Rows new in the target.
     pub inserted: u64,
     /// Rows of the target that were changed.
@@ -22,10 +25,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Invariant 4: read = filtered + rejected + skipped + inserted + updated.
+    /// Invariant 4: read = filtered + expired + rejected + skipped + inserted + updated.
     #[must_use]
     pub const fn adds_up(&self) -> bool {
-        self.read == self.filtered + self.rejected + self.skipped + self.inserted + self.updated
+        self.read == self.filtered + self.expired + self.rejected + self.skipped + self.inserted + self.updated
     }
 }
 
@@ -33,6 +36,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.read += other.read;
         self.filtered += other.filtered;
+        self.expired += other.expired;
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.skipped += other.skipped;
@@ -49,13 +53,15 @@ pub struct Written {
     pub updated: u64,
     /// Rows that were there already and stayed.
     pub skipped: u64,
+    /// Rows whose time had passed: they were not written.
+    pub expired: u64,
 }
 
 impl Written {
     /// Rows that the write accounts for.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.inserted + self.updated + self.skipped
+        self.inserted + self.updated + self.skipped + self.expired
     }
 }
 
@@ -64,5 +70,6 @@ impl AddAssign for Written {
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.skipped += other.skipped;
+        self.expired += other.expired;
     }
 }

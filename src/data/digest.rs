@@ -60,10 +60,23 @@ impl Digest {
     }
 }
 
+/// What every row's hash begins with.
+const START: u128 = 0x6462_6665_7272_7921;
+
+/// Hash of some bytes after each other: where one ends and the next begins matters.
+#[must_use]
+pub fn hash_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
+    let mut hash = START;
+    for part in parts {
+        chain(&mut hash, part);
+    }
+    hash
+}
+
 /// Hash of each row over the given columns.
 #[must_use]
 pub fn hash_rows(columns: &[ArrayRef], rows: usize) -> Vec<u128> {
-    let mut hashes = vec![0x6462_6665_7272_7921_u128; rows];
+    let mut hashes = vec![START; rows];
     for column in columns {
         hash_column(column, &mut hashes);
     }

@@ -1,10 +1,12 @@
 //! Streams: what is moved from where, as both ends need to know it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
+use super::keyed::Layout;
 use super::position::{Key, Position};
 use super::table::{Column, TableName};
 
@@ -123,4 +125,6 @@ pub struct StreamTarget {
     /// whole source key by functions that keep it distinct). Where false, the pipeline claims
     /// every key before it is written (Invariant 13).
     pub keys_distinct: bool,
+    /// How rows become keys, where the target is no table.
+    pub keyed: Option<Arc<Layout>>,
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Stream;
 use crate::data::column::ColumnType;
 use crate::data::concern::Concern;
+use crate::data::keyed::Collision;
 use crate::data::table::{Column, Table};
 
 mod limits;
@@ -132,6 +133,14 @@ fn difference(stream: &Stream, from: &Column, to: &Column, limit: Limit) -> Diff
     }
 }
 
+/// What becomes of rows that repeat an earlier one's value.
+fn repeated(stream: &Stream) -> &'static str {
+    match &stream.keyed {
+        Some(keyed) if keyed.layout.collision == Collision::LaterWins => "rows that repeat an earlier one's value go over it",
+        _ => "rows that repeat an earlier one's value are rejects",
+    }
+}
+
 /// What the target keeps unique, the stream's key among it, made of source columns that may repeat.
 fn of_uniques(stream: &Stream, source: &Table, target: &Table, taken: &[(&str, &str)], found: &mut Vec<Difference>) {
     let key: Vec<String> = stream.key.iter().map(|key| key.value.clone()).collect();
@@ -159,7 +168,7 @@ fn of_uniques(stream: &Stream, source: &Table, target: &Table, taken: &[(&str, &
             source_type: types(source, &columns),
             target_type: types(target, unique),
             what: "unique in the target, not in the source".to_owned(),
-            effect: "rows that repeat an earlier one's value are rejects".to_owned(),
+            effect: repeated(stream).to_owned(),
             allowed: false,
             concern: Some(Concern::Repeated { columns }),
             rows: None,

@@ -10,6 +10,8 @@ use crate::data::json_schema;
 use crate::{Error, ErrorKind, Result};
 
 mod fields;
+mod key;
+mod keyed;
 mod wire;
 
 use wire::{ProjectFile, QueryEntry, StreamEntry, StreamsFile};
@@ -136,24 +138,42 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
     let to = reader.required(entry.to, &span, &owner, "to = \"game.players\"");
     let key = reader.required(entry.key, &span, &owner, "key = [\"id\"]");
     let from = from(reader, entry.from, entry.query, &span, &owner);
-    let to = to.and_then(|to| table_ref(reader, to));
+    let columns = pairs(reader, entry.columns);
+    let same_name_columns = entry.same_name_columns.map(|flag| reader.locate(flag));
+    let allow_precision_loss = located(reader, entry.allow_precision_loss);
+    let triggers = entry.triggers.as_ref().map(|triggers| *triggers.get()).unwrap_or_default();
+    let options = keyed::Options {
+        key_type: entry.r#type,
+        value: entry.value,
+        score: entry.score,
+        ttl: entry.ttl,
+        expires_at: entry.expires_at,
+        moments: entry.moments,
+        on_collision: entry.on_collision,
+        triggers: entry.triggers,
+        same_name_columns: same_name_columns.clone(),
+        allow_precision_loss: allow_precision_loss.clone(),
+    };
+    let target = keyed::target(reader, to, key, options, &columns, (&span, &owner));
+    let (name, from, target) = (name?, from?, target?);
     Some(Stream {
-        name: name?,
-        from: from?,
-        to: to?,
-        key: located(reader, key?.value),
+        name,
+        from,
+        to: target.to,
+        key: target.key,
+        keyed: target.keyed,
         source_key: entry.source_key.map(|list| located(reader, list.into_inner())),
         on_conflict: entry.on_conflict,
-        triggers: entry.triggers,
+        triggers,
         after: located(reader, entry.after),
         filter: entry.r#where.map(|filter| reader.locate(filter)),
         rules: pairs(reader, entry.rules),
-        columns: pairs(reader, entry.columns),
-        same_name_columns: entry.same_name_columns.map(|flag| reader.locate(flag)),
+        columns,
+        same_name_columns,
         document: entry.document.map(|document| fields::document(reader, document)),
         fields: fields::fields(reader, entry.fields),
         types: pairs(reader, entry.types),
-        allow_precision_loss: located(reader, entry.allow_precision_loss),
+        allow_precision_loss,
         subjects: pairs(reader, entry.subject),
         ignore: pairs(reader, entry.ignore),
         place: reader.place(span),

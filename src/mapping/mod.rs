@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod difference;
 pub mod document;
 pub mod file;
+pub mod keyed;
 pub mod order;
 pub mod stream;
 

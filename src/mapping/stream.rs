@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::document::{Document, Field};
+use super::keyed::Keyed;
 pub use crate::data::finding::Located;
 use crate::data::finding::Place;
 use crate::data::stream::{OnConflict, Triggers};
@@ -93,6 +94,13 @@ fn parts(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The connection that a text names, if it names nothing else.
+#[must_use]
+pub fn connection_alone(text: &str) -> Option<String> {
+    let [connection] = <[String; 1]>::try_from(parts(text)?).ok()?;
+    Some(connection)
+}
+
 /// The first part of a dotted name, and what follows it.
 fn first_part(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
@@ -166,10 +174,12 @@ pub struct Stream {
     pub name: Located<String>,
     /// Where it reads.
     pub from: From,
-    /// Where it writes.
+    /// Where it writes. Where that are keys, the table is named as their pattern.
     pub to: Located<TableRef>,
-    /// Target key columns.
+    /// Target key columns. Where keys are written: those that tell the rows apart, if any do.
     pub key: Vec<Located<String>>,
+    /// How its rows become keys, where the target is no table.
+    pub keyed: Option<Keyed>,
     /// Source key columns, where the mapping names them (`source_key`).
     pub source_key: Option<Vec<Located<String>>>,
     /// What happens to rows that exist.
@@ -213,6 +223,7 @@ impl Stream {
             from,
             to,
             key: Vec::new(),
+            keyed: None,
             source_key: None,
             on_conflict: OnConflict::Error,
             triggers: Triggers::Off,
@@ -228,6 +239,16 @@ impl Stream {
             subjects: Vec::new(),
             ignore: Vec::new(),
             place,
+        }
+    }
+
+    /// What it writes, for people: `connection.table`, or `connection pattern` of keys.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let to = &self.to.value;
+        match &self.keyed {
+            Some(_) => format!("{} {}", to.connection, to.table),
+            None => to.to_string(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct InDoubt {
     reasons: Reasons,
     resolved: u64,
     kinds: KindCounts,
+    over: u64,
 }
 
 /// Validates the batch's own figures, then commits rows, rejects, checkpoint and ledger entry at
@@ -36,7 +37,7 @@ pub(super) async fn commit(
     if !batch.counts.adds_up() {
         // Invariant 4.
         let counts = batch.counts;
-        let accounted = counts.filtered + counts.inserted + counts.updated + counts.skipped + counts.rejected;
+        let accounted = counts.filtered + counts.expired + counts.inserted + counts.updated + counts.skipped + counts.rejected;
         let error = disagreement(job, "rows read in a batch", counts.read, "rows accounted for", accounted);
         return Err(give_up(session, error).await);
     }
@@ -65,6 +66,7 @@ pub(super) async fn commit(
         reasons: batch.reasons,
         resolved: batch.resolved,
         kinds: batch.kinds,
+        over: batch.over,
     });
     session.commit(&after, &entry).await?;
     if let Some(state) = &mut end {
@@ -121,6 +123,7 @@ pub(super) fn settle(job: &Job<'_>, found: &Checkpoint, progress: &mut Progress)
     let before = job.rejects.load(Ordering::Relaxed);
     job.rejects.fetch_sub(batch.resolved.min(before), Ordering::Relaxed);
     progress.tally.kinds.merge(&batch.kinds);
+    progress.tally.over += batch.over;
     committed(job, progress, batch.counts, batch.reasons);
     true
 }

@@ -1,10 +1,13 @@
 //! Where a stream's splits begin: as an earlier run left them, or cut anew.
 
+use std::sync::Arc;
+
 use super::follow;
 use super::pool::Pool;
 use super::resume;
 use super::shutdown;
 use super::work::Run;
+use crate::data::keyed::Layout;
 use crate::data::position::Position;
 use crate::error::Retry;
 use crate::ledger::{BARE, Checkpoint, SUBJECT_SPLIT};
@@ -118,6 +121,11 @@ pub(super) async fn start(run: &Run, index: usize, bounds: &mut Bounds, anew: bo
 fn may_be_cut(run: &Run, index: usize, pool: &Pool) -> bool {
     let (stream, limits) = (&run.plan.streams[index], &run.plan.limits);
     let large = limits.splits_max > 1 && stream.rows_estimate.is_some_and(|rows| rows >= limits.split_rows_min);
+    // A key of many rows gets its time to live when all of them are there, not those of one split.
+    let whole = |layout: &Arc<Layout>| layout.order_matters() || (layout.key_type.gathers() && layout.expiry.is_some());
+    if stream.write.keyed.as_ref().is_some_and(whole) {
+        return false;
+    }
     let worth_it = run.source(index).has_ranges() || large;
     worth_it && pool.sessions_max() > 1 && stream.resumable && !run.options.retry_rejects && !run.options.dry_run && !BARE
 }

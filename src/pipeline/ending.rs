@@ -16,7 +16,7 @@ pub(super) fn take_in(run: &Run, ended: Ended, report: &mut StreamReport) -> Res
     let mut counts = Counts::default();
     let mut reasons = Reasons::default();
     let mut splits: BTreeMap<i32, Checkpoint> = ended.found.into_iter().map(|found| (found.split, found)).collect();
-    let mut resolved = 0;
+    let (mut resolved, mut over) = (0, 0);
     for progress in ended.progress {
         counts += progress.tally.counts;
         report.batches += progress.tally.batches;
@@ -25,9 +25,16 @@ pub(super) fn take_in(run: &Run, ended: Ended, report: &mut StreamReport) -> Res
             leaves.left.merge(&progress.tally.kinds);
         }
         resolved += progress.resolved;
+        over += progress.tally.over;
         report.target_rows = report.target_rows.or(progress.target_rows);
         progress.warnings.into_iter().for_each(|warning| run.note(warning));
         splits.extend(progress.checkpoint.map(|checkpoint| (checkpoint.split, checkpoint)));
+    }
+    if over > 0 {
+        run.note(format!(
+            "stream `{}`: {over} rows went over earlier rows with the same key",
+            report.name
+        ));
     }
     report.seconds = ended.seconds;
     report.set_counts(counts);

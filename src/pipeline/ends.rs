@@ -101,7 +101,8 @@ fn resolve(config: &Config, streams: &[&Stream]) -> Result<BTreeMap<String, Conn
 
 /// A server that is down may be up later; a file that is not there was misspelt.
 fn may_come_back(connection: &Connection, error: &Error) -> bool {
-    matches!(connection.kind, ConnectionKind::Postgres { .. }) && error.kind().policy().retry == Retry::Backoff
+    matches!(connection.kind, ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_))
+        && error.kind().policy().retry == Retry::Backoff
 }
 
 /// The connection, with the leave to create a missing database only where the caller gives it.
@@ -119,7 +120,7 @@ fn identity(connection: &Connection) -> String {
             let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             format!("{} {}", connection.kind.name(), path.display())
         }
-        ConnectionKind::Postgres { .. } => format!("postgres {}", connection.name),
+        ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_) => format!("{} {}", connection.kind.name(), connection.name),
         ConnectionKind::Cosmos(account) => format!("cosmos {} {}", account.endpoint, account.database),
     }
 }

@@ -18,6 +18,10 @@ use crate::{Error, ErrorKind, Result};
 /// Transformed portions that may wait for the writer.
 const PORTIONS_IN_FLIGHT_MAX: usize = 2;
 
+/// Most rows of a portion that becomes keys: each is a command or two of its own, which take more
+/// room than the row.
+const KEYED_PORTION_ROWS_MAX: usize = 4_096;
+
 /// A portion on its way: as read, and as it is to be written.
 pub struct Portion {
     /// As read; kept to render rejects of the target.
@@ -51,7 +55,10 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         after,
         subject: stream.subject.clone(),
         only,
-        rows_max: limits.portion_rows_max,
+        rows_max: match stream.write.keyed {
+            Some(_) => limits.portion_rows_max.min(KEYED_PORTION_ROWS_MAX),
+            None => limits.portion_rows_max,
+        },
         bytes_max: limits.portion_bytes_max,
         patience: Duration::from_secs(limits.retry_seconds_max),
     }

@@ -28,13 +28,16 @@ pub fn fingerprint(
         Origin::Table(table) => format!("table {table}"),
         Origin::Query { sql } => format!("query {sql}"),
     };
-    let settings = format!(
+    let mut settings = format!(
         "{} {:?} {:?} {source_key:?} {:?}",
         ledger::FORM,
         write.on_conflict,
         write.triggers,
         write.key
     );
+    if let Some(layout) = &write.keyed {
+        settings.push_str(&layout.describe());
+    }
     let mapping = hash(&[
         project,
         &write.stream,

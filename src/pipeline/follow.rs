@@ -15,6 +15,7 @@ use super::ends::Ends;
 use super::plan::PlannedStream;
 use super::resume;
 use super::retry_rejects;
+use super::subject;
 use super::worker::{self, Job, Progress};
 use crate::data::position::Position;
 use crate::data::reject::Reason;
@@ -37,8 +38,16 @@ pub(super) fn restrict(streams: &mut Vec<PlannedStream>, ends: &Ends) -> Result<
             stream.name
         )
     });
-    let warnings = left_out.collect();
+    let mut warnings: Vec<String> = left_out.collect();
     streams.retain(follows);
+    let ordered = |stream: &PlannedStream| stream.write.keyed.as_ref().is_some_and(|layout| layout.key_type.is_ordered());
+    warnings.extend(
+        streams
+            .iter()
+            .filter(|stream| ordered(stream))
+            .map(|stream| subject::order_kept(&stream.name)),
+    );
+    streams.retain(|stream| !ordered(stream));
     if streams.is_empty() {
         return Err(Error::new(
             ErrorKind::Usage,

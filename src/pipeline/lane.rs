@@ -243,6 +243,12 @@ impl Lane {
         };
         if run.options.retry_rejects {
             let sink = &run.plan.sinks[&stream.sink_connection];
+            if stream.write.keyed.as_ref().is_some_and(|layout| layout.key_type.is_ordered()) {
+                if !sink.rejects(job.project, Some(&stream.name), 0, 1).await?.is_empty() {
+                    run.note(subject::order_kept(&stream.name));
+                }
+                return Ok(());
+            }
             let every = |_: &str| true;
             let gone = retry_rejects::retry_stream(&job, &self.moving.found, every, sink.as_ref(), session, progress).await?;
             if gone > 0 {

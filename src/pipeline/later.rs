@@ -44,7 +44,7 @@ impl Waiting {
         Self {
             name: stream.name.value.clone(),
             source: planned::source_of(stream),
-            target: planned::target_of(stream),
+            target: stream.target(),
             connection: connection.to_owned(),
             after: stream.after.iter().map(|name| name.value.clone()).collect(),
         }

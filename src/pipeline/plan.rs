@@ -18,6 +18,7 @@ use super::{difference, planned, privilege, spending};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
+use crate::data::keyed::Layout;
 use crate::data::stream::{OnConflict, Origin, StreamTarget};
 use crate::ledger::{Checkpoint, Suspended};
 use crate::mapping::coverage::Coverage;
@@ -105,6 +106,8 @@ pub struct PlannedStream {
     pub on_conflict: OnConflict,
     /// Target key.
     pub key: Vec<String>,
+    /// How its rows become keys, where it writes no table.
+    pub keyed: Option<Arc<Layout>>,
     /// Source key; empty for an atomic stream.
     pub source_key: Vec<String>,
     /// Whether an interrupted run goes on within the stream; an atomic one starts it again.
@@ -173,8 +176,7 @@ pub(super) async fn plan_over(
     options: &Options,
     sources: &BTreeMap<String, Arc<dyn Source>>,
 ) -> Result<Plan> {
-    let names = config.connections();
-    let mut findings = sound(check::alone(project, &names))?;
+    let mut findings = sound(in_files(project, config))?;
     let (mut selected, disabled) = select(project, config, &options.only)?;
     let mut warnings = subject::choose(project, &mut selected, options.subject.as_ref())?;
     let opening = Opening {
@@ -249,6 +251,13 @@ impl Plan {
     pub fn spent(&self) -> Vec<SpentReport> {
         spending::report(&self.sources)
     }
+}
+
+/// What can be told without opening anything.
+fn in_files(project: &Project, config: &Config) -> Vec<Finding> {
+    let mut findings = check::alone(project, &config.connections());
+    findings.extend(check::kinds(project, |connection| config.kind(connection)));
+    findings
 }
 
 /// The findings, if none of them is an error.

@@ -8,6 +8,7 @@ use super::not_covered::LeftToOthers;
 use super::plan::{Options, PlannedColumn, PlannedStream};
 use super::shape::Shape;
 use super::{difference, fingerprint, foreign_keys};
+use crate::data::column::ColumnType;
 use crate::data::stream::StreamTarget;
 use crate::data::table::TableName;
 use crate::ledger::Checkpoint;
@@ -78,11 +79,6 @@ pub(super) fn source_of(stream: &Stream) -> String {
     }
 }
 
-/// What a stream writes, for people.
-pub(super) fn target_of(stream: &Stream) -> String {
-    format!("{}.{}", stream.to.value.connection, stream.to.value.table)
-}
-
 fn planned(
     project: &Project,
     all: &[Stream],
@@ -99,7 +95,8 @@ fn planned(
     if !resumable {
         notes.push("no key orders the source rows: the stream is atomic, an interrupted run starts it again".to_owned());
     }
-    if !shape.transform.keys_distinct() {
+    let keys_distinct = keys_distinct(stream, &shape);
+    if !keys_distinct {
         notes.push("two source rows may share a target key: every key is claimed before it is written".to_owned());
     }
     let columns = planned_columns(stream, &shape);
@@ -114,14 +111,16 @@ fn planned(
         key: stream.key.iter().map(|key| key.value.clone()).collect(),
         on_conflict: stream.on_conflict,
         triggers: stream.triggers,
-        keys_distinct: shape.transform.keys_distinct(),
+        keys_distinct,
+        keyed: stream.keyed.as_ref().map(|keyed| Arc::clone(&keyed.layout)),
     };
     PlannedStream {
         leaves: LeftToOthers::nothing(project, stream, &source),
         source,
-        target: target_of(stream),
+        target: stream.target(),
         on_conflict: stream.on_conflict,
         key: write.key.clone(),
+        keyed: write.keyed.clone(),
         resumable,
         after: Vec::new(),
         columns,
@@ -152,6 +151,25 @@ fn planned(
         follows: false,
         name,
     }
+}
+
+/// Whether no two source rows can have one target key. Where keys are rendered from values, these
+/// must not run into each other either.
+fn keys_distinct(stream: &Stream, shape: &Shape) -> bool {
+    let Some(keyed) = &stream.keyed else {
+        return shape.transform.keys_distinct();
+    };
+    let layout = &keyed.layout;
+    let closed = |name: &str| {
+        let column = shape.target.column(name);
+        column.is_some_and(|column| {
+            matches!(
+                column.ty,
+                ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64 | ColumnType::Uuid | ColumnType::Date
+            )
+        })
+    };
+    layout.key_type.is_ordered() || (shape.transform.keys_distinct() && layout.pattern.keeps_apart(closed))
 }
 
 fn planned_columns(stream: &Stream, shape: &Shape) -> Vec<PlannedColumn> {

@@ -53,6 +53,8 @@ pub struct StreamReport {
     pub read: u64,
     /// Rows left out by `where`.
     pub filtered: u64,
+    /// Rows that had expired before they were written.
+    pub expired: u64,
     /// Rows new in the target.
     pub inserted: u64,
     /// Rows changed.
@@ -113,6 +115,7 @@ impl StreamReport {
             status: StreamStatus::Pending,
             read: 0,
             filtered: 0,
+            expired: 0,
             inserted: 0,
             updated: 0,
             skipped: 0,
@@ -132,6 +135,7 @@ impl StreamReport {
     pub fn set_counts(&mut self, counts: Counts) {
         self.read = counts.read;
         self.filtered = counts.filtered;
+        self.expired = counts.expired;
         self.inserted = counts.inserted;
         self.updated = counts.updated;
         self.skipped = counts.skipped;

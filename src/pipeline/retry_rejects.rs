@@ -186,6 +186,7 @@ async fn commit_batch(
     let entry = commit::entry(&after, &batch, true);
     session.commit(&after, &entry).await?;
     commit::committed(job, progress, batch.counts, batch.reasons);
+    progress.tally.over += batch.over;
     progress.resolved += resolved;
     progress.checkpoint = Some(after.clone());
     Ok(after)

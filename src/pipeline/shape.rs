@@ -25,17 +25,24 @@ pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Ve
     let source = &ends.sources[stream.from.connection()];
     let sink = &ends.sinks[&stream.to.value.connection];
     let (origin, mut table) = origin(stream, source.as_ref(), findings).await?;
-    let target = sink.table(&stream.to.value.table).await?;
-    if target.is_none() {
-        findings.push(missing_table(&stream.to, &sink.tables().await?, "target"));
+    let mut target = None;
+    if stream.keyed.is_none() {
+        target = sink.table(&stream.to.value.table).await?;
+        if target.is_none() {
+            findings.push(missing_table(&stream.to, &sink.tables().await?, "target"));
+        }
     }
     if let Some(table) = &mut table {
         subject::check(stream, source.as_ref(), &origin, table, findings).await?;
         findings.extend(check::add_fields(stream, table));
     }
-    let (Some(table), Some(target)) = (table, target) else {
-        return Ok(None);
-    };
+    let Some(table) = table else { return Ok(None) };
+    if let Some(keyed) = &stream.keyed {
+        let (shape, found) = transform::natural(stream, &keyed.layout, &table);
+        findings.extend(found);
+        target = Some(shape);
+    }
+    let Some(target) = target else { return Ok(None) };
     let source_key = stream.source_key.as_ref().map_or_else(
         || {
             if matches!(origin, Origin::Table(_)) {
@@ -46,7 +53,10 @@ pub(super) async fn check_stream(stream: &Stream, ends: &Ends, findings: &mut Ve
         },
         |key| key.iter().map(|name| name.value.clone()).collect(),
     );
-    findings.extend(check::shapes(stream, &table, &target));
+    findings.extend(match &stream.keyed {
+        Some(_) => check::keyed_shapes(stream, &table, &source_key, &target),
+        None => check::shapes(stream, &table, &target),
+    });
     Ok(match transform::compile(stream, &table, &source_key, &target) {
         Ok(transform) => {
             findings.extend(transform.warnings().iter().cloned());

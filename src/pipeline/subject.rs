@@ -129,7 +129,7 @@ pub(super) fn choose(project: &Project, streams: &mut Vec<&Stream>, wanted: Opti
             wanted.name
         )
     });
-    let left_out = left_out.collect();
+    let mut left_out: Vec<String> = left_out.collect();
     streams.retain(knows);
     if streams.is_empty() {
         return Err(Error::new(
@@ -141,7 +141,25 @@ pub(super) fn choose(project: &Project, streams: &mut Vec<&Stream>, wanted: Opti
             wanted.name
         )));
     }
+    let ordered = |stream: &&Stream| stream.keyed.as_ref().is_some_and(|keyed| keyed.layout.key_type.is_ordered());
+    let kept_whole = streams.iter().filter(|stream| ordered(stream));
+    left_out.extend(kept_whole.map(|stream| order_kept(&stream.name.value)));
+    streams.retain(|stream| !ordered(stream));
+    if streams.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "all of the streams asked for keep their rows in order, and are moved as a whole or not at all",
+        ));
+    }
     Ok(left_out)
+}
+
+/// Why a stream is left out whose rows have an order.
+pub(super) fn order_kept(stream: &str) -> String {
+    format!(
+        "stream `{stream}` keeps its rows in order, which some of them alone would lose: left out; \
+         `run --only {stream} --restart` moves all of them anew"
+    )
 }
 
 fn condition<'a>(stream: &'a Stream, subject: &str) -> Option<&'a str> {

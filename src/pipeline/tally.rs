@@ -74,6 +74,8 @@ pub struct BatchTally {
     pub resolved: u64,
     /// Documents that are left to other streams.
     pub kinds: KindCounts,
+    /// Rows that go over earlier ones with the same target key.
+    pub over: u64,
     /// When it began.
     pub began: Instant,
 }
@@ -92,6 +94,7 @@ impl BatchTally {
             reasons: Reasons::default(),
             resolved: 0,
             kinds: KindCounts::default(),
+            over: 0,
             began: Instant::now(),
         }
     }
@@ -123,6 +126,8 @@ pub struct StreamTally {
     pub reasons: Reasons,
     /// Documents left to other streams.
     pub kinds: KindCounts,
+    /// Rows that went over earlier ones with the same target key.
+    pub over: u64,
 }
 
 impl StreamTally {

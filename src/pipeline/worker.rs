@@ -26,6 +26,12 @@ use crate::sink::Session;
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
 
+/// Most rows of a batch of keys. A server of keys does one thing at a time: while it carries out a
+/// transaction, its application waits; and flushing nothing to a disk, it gains little by large ones.
+const KEYED_ROWS_MAX: u64 = 16_384;
+/// Most bytes of such a batch: it is kept in memory, the server's or ours, until it is complete.
+const KEYED_BYTES_MAX: u64 = 16 << 20;
+
 /// Everything about the stream being moved that does not change while it is.
 pub(super) struct Job<'a> {
     /// Run.
@@ -207,9 +213,13 @@ pub(super) async fn give_up(session: &mut dyn Session, error: Error) -> Error {
 /// are not kept in memory, only its transaction grows.
 fn is_full(job: &Job<'_>, batch: &BatchTally) -> bool {
     let limits = job.limits;
+    let (rows_max, bytes_max) = match job.stream.write.keyed {
+        Some(_) => (KEYED_ROWS_MAX, KEYED_BYTES_MAX),
+        None => (u64::MAX, u64::MAX),
+    };
     job.stream.resumable
-        && (batch.counts.read >= limits.batch_rows_max
-            || batch.bytes >= limits.batch_bytes_max
+        && (batch.counts.read >= limits.batch_rows_max.min(rows_max)
+            || batch.bytes >= limits.batch_bytes_max.min(bytes_max)
             || batch.began.elapsed().as_millis() >= u128::from(limits.batch_milliseconds_max)
             || job.shutdown.is_cancelled())
 }
@@ -249,10 +259,11 @@ pub(super) async fn write_portion(
     rejects.append(&mut target.rejects);
     if !job.stream.write.keys_distinct {
         let collisions = claim::claim(session, &job.stream.write, &source, &mut target).await?;
-        if !collisions.is_empty() {
+        if !collisions.rejects.is_empty() {
             digest = Digest::of(&target.rows);
         }
-        rejects.extend(collisions);
+        rejects.extend(collisions.rejects);
+        batch.over += collisions.over;
     }
     if target.rows.num_rows() > 0 {
         let (written, refused) = isolate::write(session, &target.rows, job.stream.refers_to_itself).await?;
@@ -271,6 +282,7 @@ pub(super) async fn write_portion(
         batch.counts.inserted += written.inserted;
         batch.counts.updated += written.updated;
         batch.counts.skipped += written.skipped;
+        batch.counts.expired += written.expired;
         for (row, refusal) in refused {
             digest.remove(Digest::of(&target.rows.slice(row, 1)));
             let origin = target.origin[row] as usize;

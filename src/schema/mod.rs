@@ -262,7 +262,7 @@ async fn create(connection: &Connection) -> Result<Box<dyn Database>> {
     match &connection.kind {
         ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteDatabase::create(&connection.name, path)?)),
         ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresDatabase::open(&connection.name, url).await?)),
-        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => Err(no_target(connection)),
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => Err(no_target(connection)),
     }
 }
 
@@ -278,14 +278,17 @@ async fn open_if_exists(connection: &Connection) -> Result<Option<Box<dyn Databa
             Some(database) => Some(Box::new(database)),
             None => None,
         },
-        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) => return Err(no_target(connection)),
+        ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => {
+            return Err(no_target(connection));
+        }
     })
 }
 
 fn no_target(connection: &Connection) -> Error {
     let (name, title) = (&connection.name, connection.kind.title());
-    Error::new(
-        ErrorKind::Config,
-        format!("connection `{name}` is a {title} database, which is only ever read"),
-    )
+    let why = match connection.kind {
+        ConnectionKind::Redis(_) => "server, which has no tables to make",
+        _ => "database, which is only ever read",
+    };
+    Error::new(ErrorKind::Config, format!("connection `{name}` is a {title} {why}"))
 }

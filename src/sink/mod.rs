@@ -19,6 +19,7 @@ use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredRej
 use crate::{Error, ErrorKind, Result};
 
 mod postgres;
+mod redis;
 mod sqlite;
 
 /// Who wants to write.
@@ -89,6 +90,18 @@ pub trait Sink: Send + Sync {
     /// [`ErrorKind::Checkpoint`] when the lease is another's by now; [`ErrorKind::Internal`] where
     /// [`Sink::sessions_max`] is 1.
     async fn join(&self, lease: &LeaseRequest, epoch: i64) -> Result<Box<dyn Session>>;
+
+    /// Removes the keys of a project's rehearsal, with its ledger: those that begin with the
+    /// connection's prefix and that dbferry wrote. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where there is no prefix, or the target is no store of keys.
+    async fn clean(&self, project: &str) -> Result<u64> {
+        Err(Error::new(
+            ErrorKind::Usage,
+            format!("nothing of project `{project}` was removed: only keys of a rehearsal, under a prefix, can be"),
+        ))
+    }
 }
 
 /// One writing connection that holds the lease. Dropping it gives the lease back; what was not
@@ -167,7 +180,8 @@ pub trait Session: Send {
     /// run), and whatever else the table needs. Safe to call again.
     async fn finish_stream(&mut self) -> Result<()>;
 
-    /// Exact number of rows in the open stream's table, as this session sees it.
+    /// Exact number of rows in the open stream's table, as this session sees it. Of keys: how many
+    /// fit the pattern; of those that gather rows, how many they hold together.
     async fn count(&mut self) -> Result<u64>;
 
     /// Takes foreign keys away and records them, in one transaction, so that no crash can lose
@@ -237,6 +251,7 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Sink>> {
                 connection.kind.title()
             ),
         )
-        .hint("targets are of kind \"postgres\" or \"sqlite\"")),
+        .hint("targets are of kind \"postgres\", \"sqlite\" or \"redis\"")),
+        ConnectionKind::Redis(server) => Ok(Box::new(redis::RedisSink::open(&connection.name, server).await?)),
     }
 }

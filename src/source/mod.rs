@@ -7,7 +7,6 @@
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::Result;
 use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
@@ -16,6 +15,7 @@ use crate::data::position::Position;
 use crate::data::spent::{Sample, Spent};
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
+use crate::{Error, ErrorKind, Result};
 
 mod cosmos;
 mod gather;
@@ -155,5 +155,13 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Source>> {
         ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresSource::open(&connection.name, url).await?)),
         // LEAD: the reader's `open` goes here before anything of this branch reaches main.
         ConnectionKind::Cosmos(account) => Ok(Box::new(cosmos::CosmosSource::open(account).await?)),
+        ConnectionKind::Redis(_) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "connection `{}` is a Redis server, which is only ever written",
+                connection.name
+            ),
+        )
+        .hint("sources are of kind \"sqlite\", \"pocketbase\", \"postgres\" or \"cosmos\"")),
     }
 }

@@ -12,11 +12,13 @@ mod apply;
 mod distinct;
 mod document;
 mod expression;
+mod natural;
 mod passing;
 mod reading;
 
 pub use compile::{Transform, compile};
 pub use expression::column_expression;
+pub use natural::natural;
 
 #[cfg(test)]
 mod sample;

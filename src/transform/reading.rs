@@ -61,10 +61,7 @@ pub(super) fn plan<'a>(
                 .help("look at it in a `query` of the source"),
             );
         }
-        let named = types
-            .iter()
-            .find(|(name, _)| name.value == column.name)
-            .and_then(|(_, ty)| ColumnType::parse(&ty.value).map(|parsed| (ty, parsed)));
+        let named = named(types, &column.name);
         let ty = match named {
             Some((place, ty)) => {
                 if !column.flexible && ty != column.ty {
@@ -81,6 +78,15 @@ pub(super) fn plan<'a>(
         });
     }
     read
+}
+
+/// The type that the mapping names for a source column, and where.
+pub(super) fn named<'a>(
+    types: &'a [(Located<String>, Located<String>)],
+    column: &str,
+) -> Option<(&'a Located<String>, ColumnType)> {
+    let (_, ty) = types.iter().find(|(name, _)| name.value == column)?;
+    ColumnType::parse(&ty.value).map(|parsed| (ty, parsed))
 }
 
 /// The binary form that a column is passed on in. What nobody interprets has no other form.

@@ -10,13 +10,14 @@ use crate::items;
 #[test]
 fn help_of_every_command() {
     let project = Project::new();
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["check"],
         &["plan"],
         &["run"],
         &["stats"],
         &["runs"],
+        &["clean"],
         &["schema"],
         &["schema", "apply"],
         &["schema", "status"],
@@ -45,6 +46,12 @@ fn what_is_typed_wrong_is_told_on_stderr_alone() {
     for (arguments, text) in [
         (&["rnu", "mappings/demo"][..], "unrecognized subcommand 'rnu'"),
         (&["run"], "<PROJECT>"),
+        (&["clean", "mappings/demo"], "no prefix says of which"),
+        (
+            &["run", "mappings/demo", "--key-prefix", "a:b"],
+            "a prefix is made of letters",
+        ),
+        (&["run", "mappings/demo", "--key-prefix", "dbferry:"], "keeps its own records"),
         (
             &["run", "mappings/demo", "--restart", "--retry-rejects"],
             "cannot be used with",

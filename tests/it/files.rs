@@ -13,6 +13,7 @@ use crate::harness::write;
 
 mod alone;
 mod configuration;
+mod keyed;
 mod mapping;
 mod order;
 mod schemas;

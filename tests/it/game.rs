@@ -75,7 +75,7 @@ fn traps() -> Vec<Trap> {
             })
         })
         .collect();
-    assert_eq!(traps.len(), 79, "the page about the sample is read wrongly");
+    assert_eq!(traps.len(), 84, "the page about the sample is read wrongly");
     traps
 }
 

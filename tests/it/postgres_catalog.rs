@@ -222,6 +222,7 @@ async fn a_partitioned_table_takes_rows_in_every_mode() {
             inserted,
             updated,
             skipped: 2 - inserted - updated,
+            expired: 0,
         };
         assert_eq!(
             move_rows(session.as_mut(), &lease, &target, sequence.into(), &batch).await,

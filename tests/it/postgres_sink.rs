@@ -70,6 +70,7 @@ pub(crate) async fn stream(sink: &dyn Sink, table: &str, columns: &[&str], key: 
         on_conflict: OnConflict::Error,
         triggers: Triggers::Off,
         keys_distinct: true,
+        keyed: None,
     }
 }
 
@@ -161,6 +162,7 @@ fn written(inserted: u64, updated: u64, skipped: u64) -> Written {
         inserted,
         updated,
         skipped,
+        expired: 0,
     }
 }
 

@@ -130,6 +130,7 @@ impl Target {
             on_conflict,
             triggers: Triggers::Off,
             keys_distinct: true,
+            keyed: None,
         }
     }
 }

@@ -34,6 +34,7 @@ impl IntrospectIntent {
                 project: typed.out.unwrap_or_else(|| PathBuf::from(PROJECTS_DIR).join(&name)),
                 environment: environment.env.clone(),
                 config_dir: environment.config_dir.clone(),
+                key_prefix: None,
             },
             name,
             from: once_each(typed.from),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::failure::{ErrorDocument, FindingDocument};
 use crate::cli::intent::Invocation;
 use crate::data::counts::Counts;
+use crate::data::keyed::{Expiry, Layout};
 use crate::data::spent::Units;
 use crate::data::stream::OnConflict;
 use crate::mapping::coverage::{Coverage, Ignored, SourceCoverage};
@@ -40,6 +41,7 @@ struct StreamDocument<'a> {
     target: &'a str,
     on_conflict: OnConflict,
     key: &'a [String],
+    keys: Option<KeysDocument<'a>>,
     source_key: &'a [String],
     resumable: bool,
     rows_estimate: Option<u64>,
@@ -107,6 +109,7 @@ impl<'a> StreamDocument<'a> {
             target: &stream.target,
             on_conflict: stream.on_conflict,
             key: &stream.key,
+            keys: stream.keyed.as_deref().map(KeysDocument::of),
             source_key: &stream.source_key,
             resumable: stream.resumable,
             rows_estimate: stream.rows_estimate,
@@ -119,6 +122,36 @@ impl<'a> StreamDocument<'a> {
                 counts: checkpoint.counts,
             }),
             notes: &stream.notes,
+        }
+    }
+}
+
+/// How rows become keys; null for a table.
+#[derive(Debug, Serialize)]
+struct KeysDocument<'a> {
+    pattern: String,
+    #[serde(rename = "type")]
+    ty: &'static str,
+    values: &'a [String],
+    score: Option<&'a str>,
+    ttl_milliseconds: Option<u64>,
+    expires_at: Option<&'a str>,
+}
+
+impl<'a> KeysDocument<'a> {
+    fn of(layout: &'a Layout) -> Self {
+        let (ttl_milliseconds, expires_at) = match &layout.expiry {
+            None => (None, None),
+            Some(Expiry::After(after)) => (u64::try_from(after.as_millis()).ok(), None),
+            Some(Expiry::At(column)) => (None, Some(column.as_str())),
+        };
+        Self {
+            pattern: layout.pattern.to_string(),
+            ty: layout.key_type.name(),
+            values: &layout.values,
+            score: layout.score.as_deref(),
+            ttl_milliseconds,
+            expires_at,
         }
     }
 }

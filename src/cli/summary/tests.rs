@@ -136,6 +136,7 @@ fn a_run_as_a_document() {
           "status": "complete",
           "read": 12345,
           "filtered": 0,
+          "expired": 0,
           "inserted": 12343,
           "updated": 0,
           "skipped": 0,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::fields::fields;
 use super::ignored::ignored;
+use super::keyed;
 use super::subject::subjects;
 use crate::data::column::ColumnType;
 use crate::data::document::NAME_BYTES_MAX;
@@ -22,12 +23,15 @@ pub fn alone(project: &Project, connections: &[&str]) -> Vec<Finding> {
     for stream in &project.streams {
         used_connections(project, stream, &mut findings);
         keys(stream, &mut findings);
+        source_key(stream, &mut findings);
+        keyed::alone(stream, &mut findings);
         texts(stream, &mut findings);
         fields(stream, &mut findings);
         identifiers(stream, &mut findings);
         predecessors(project, stream, &mut findings);
     }
     writers(project, &mut findings);
+    keyed::writers(project, &mut findings);
     ignored(project, &mut findings);
     subjects(project, &mut findings);
     if let Err(cycle) = order(&project.streams, &[], &[]) {
@@ -125,6 +129,10 @@ fn used_connections(project: &Project, stream: &Stream, findings: &mut Vec<Findi
 }
 
 fn keys(stream: &Stream, findings: &mut Vec<Finding>) {
+    if stream.keyed.is_some() {
+        // Its key is a pattern, which is looked at apart.
+        return;
+    }
     if stream.key.is_empty() {
         findings.push(
             error(
@@ -152,6 +160,9 @@ fn keys(stream: &Stream, findings: &mut Vec<Finding>) {
         }
         repeated(&stream.key[..index], column, findings);
     }
+}
+
+fn source_key(stream: &Stream, findings: &mut Vec<Finding>) {
     if let Some(source_key) = &stream.source_key {
         if source_key.is_empty() {
             findings.push(
@@ -170,7 +181,7 @@ fn keys(stream: &Stream, findings: &mut Vec<Finding>) {
     }
 }
 
-fn repeated(before: &[Located<String>], column: &Located<String>, findings: &mut Vec<Finding>) {
+pub(super) fn repeated(before: &[Located<String>], column: &Located<String>, findings: &mut Vec<Finding>) {
     if values(before).any(|name| name == column.value) {
         findings.push(
             error(
@@ -238,6 +249,10 @@ pub(super) const TYPE_NAMES: [&str; 19] = [
 
 /// Invariant 11: an identifier that the target would cut is refused.
 fn identifiers(stream: &Stream, findings: &mut Vec<Finding>) {
+    if stream.keyed.is_some() {
+        // Neither keys nor their fields are cut.
+        return;
+    }
     let table = &stream.to.value.table;
     let of_table = table.schema.iter().chain([&table.name]).map(|name| (name, &stream.to.place));
     let of_columns = stream.columns.iter().map(|(name, _)| (&name.value, &name.place));
@@ -287,7 +302,7 @@ fn predecessors(project: &Project, stream: &Stream, findings: &mut Vec<Finding>)
 /// earlier (Invariant 3). Key columns are how they meet.
 fn writers(project: &Project, findings: &mut Vec<Finding>) {
     let mut seen = HashMap::new();
-    for stream in &project.streams {
+    for stream in project.streams.iter().filter(|stream| stream.keyed.is_none()) {
         for (column, _) in &stream.columns {
             if values(&stream.key).any(|key| key == column.value) {
                 continue;

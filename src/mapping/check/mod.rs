@@ -3,9 +3,13 @@
 mod alone;
 mod fields;
 mod ignored;
+mod key_types;
+mod keyed;
 mod shapes;
 mod subject;
 
 pub use alone::alone;
 pub use fields::{add_fields, field_type};
+pub use key_types::keyed_shapes;
+pub use keyed::{kinds, prefix};
 pub use shapes::{shapes, taken_over};

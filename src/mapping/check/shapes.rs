@@ -64,7 +64,7 @@ fn names(table: &Table) -> impl Iterator<Item = &str> {
     table.columns.iter().map(|column| column.name.as_str())
 }
 
-fn source_columns(stream: &Stream, source: &Table, findings: &mut Vec<Finding>) {
+pub(super) fn source_columns(stream: &Stream, source: &Table, findings: &mut Vec<Finding>) {
     let of_types = stream.types.iter().map(|(name, _)| name);
     let of_key = stream.source_key.iter().flatten();
     let of_ignore = stream.ignore.iter().map(|(name, _)| name);

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::fields::{DocumentEntry, FieldEntry};
+use super::key::KeyEntry;
 use crate::data::document::Marked;
+use crate::data::keyed::{Collision, KeyType, Moments};
 use crate::data::stream::{OnConflict, Triggers};
 
 /// A project of dbferry, `mappings/<project>/project.toml`: what its streams read and write.
@@ -90,12 +92,42 @@ pub(super) struct StreamEntry {
     /// Instead of `from`: a query that the source runs, `[stream.query]`.
     pub(super) query: Option<Marked<QueryEntry>>,
     /// Table that is written, `connection.table` or `connection.schema.table`:
-    /// `to = "game.players"`.
+    /// `to = "game.players"`. Where keys are written, the connection alone: `to = "redis"`.
     #[schemars(required, example = &"game.players")]
     pub(super) to: Option<Marked<String>>,
-    /// Columns of the target that tell its rows apart: `key = ["id"]`.
-    #[schemars(required, example = ["id"])]
-    pub(super) key: Option<Marked<Vec<Marked<String>>>>,
+    /// Columns of the target that tell its rows apart: `key = ["id"]`. Where keys are written, how
+    /// they are called, as a text in which a column of `columns` in braces stands for its value:
+    /// `key = "user:{id}:profile"`. Braces as such, for hash tags, are written twice.
+    #[schemars(required, example = ["id"], example = &"user:{id}:profile")]
+    pub(super) key: Option<Marked<KeyEntry>>,
+    /// What a key holds: `type = "hash"`. Needed where keys are written.
+    #[schemars(example = &"hash")]
+    pub(super) r#type: Option<Marked<KeyType>>,
+    /// Columns of `columns` whose values a key holds: `value = ["username", "level"]`. The default
+    /// is every column that is not in `key`, `score` or `expires_at`. A string, counter, set, sorted
+    /// set or list holds exactly one.
+    #[schemars(example = ["username", "level"])]
+    pub(super) value: Option<Marked<Vec<Marked<String>>>>,
+    /// Column with the score of a member, of a sorted set: `score = "score"`.
+    #[schemars(example = &"score")]
+    pub(super) score: Option<Marked<String>>,
+    /// How long a key lives after it was written, as one whole number of milliseconds (`ms`),
+    /// seconds (`s`), minutes (`m`), hours (`h`) or days (`d`): `ttl = "24h"`. Without it, and
+    /// without `expires_at`, it stays.
+    #[schemars(example = &"24h", regex(pattern = r"^[0-9]+(ms|s|m|h|d)$"))]
+    pub(super) ttl: Option<Marked<String>>,
+    /// Instead of `ttl`: column with the moment at which a key expires. A row whose moment has
+    /// passed is counted as expired and not written: `expires_at = "expires_at"`.
+    #[schemars(example = &"expires_at")]
+    pub(super) expires_at: Option<Marked<String>>,
+    /// How moments are written into keys and their values: `moments = "unix_seconds"`. The default
+    /// is "rfc3339".
+    #[schemars(example = &"unix_seconds")]
+    pub(super) moments: Option<Marked<Moments>>,
+    /// What happens to a row whose key (in a set: key and member) another row of the source has
+    /// already: `on_collision = "later_wins"`. The default is "reject".
+    #[schemars(example = &"later_wins")]
+    pub(super) on_collision: Option<Marked<Collision>>,
     /// Columns of the source by which its rows are read in order, so that a stopped run goes on
     /// where it was: `source_key = ["id"]`. A table's own primary key is found without it; a
     /// query without it is moved as a whole, from its beginning.
@@ -106,8 +138,8 @@ pub(super) struct StreamEntry {
     #[serde(default)]
     pub(super) on_conflict: OnConflict,
     /// Whether the target's own row triggers fire: `triggers = "on"`. The default is "off".
-    #[serde(default)]
-    pub(super) triggers: Triggers,
+    #[schemars(extend("default" = "off"))]
+    pub(super) triggers: Option<Marked<Triggers>>,
     /// Streams that must be complete before this one, beside those that foreign keys of the
     /// target demand: `after = ["players"]`.
     #[serde(default)]

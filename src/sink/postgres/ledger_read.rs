@@ -51,6 +51,8 @@ pub(super) fn checkpoint(row: &PgRow) -> Result<Checkpoint> {
         counts: Counts {
             read: count(row, "rows_read")?,
             filtered: count(row, "rows_filtered")?,
+            // Rows of tables do not expire.
+            expired: 0,
             inserted: count(row, "rows_inserted")?,
             updated: count(row, "rows_updated")?,
             skipped: count(row, "rows_skipped")?,

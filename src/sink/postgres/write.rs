@@ -122,6 +122,7 @@ async fn merge(
             inserted,
             updated,
             skipped: sent - inserted - updated,
+            expired: 0,
         });
     }
     if written < inserted + updated && (target.firing.before_insert || target.firing.before_update) {

@@ -15,9 +15,9 @@ use arrow::datatypes::{
 use rusqlite::types::ValueRef;
 
 use super::declared::Affinity;
-use super::text;
 use crate::data::column::ColumnType;
 use crate::data::reject::Reason;
+use crate::data::text;
 use crate::error::Refusal;
 use crate::{Error, ErrorKind, Result};
 

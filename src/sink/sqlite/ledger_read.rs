@@ -137,6 +137,8 @@ fn counts(row: &Row<'_>) -> Result<(Counts, Digest), ReadError> {
     let counts = Counts {
         read: count("rows_read")?,
         filtered: count("rows_filtered")?,
+        // Rows of tables do not expire.
+        expired: 0,
         inserted: count("rows_inserted")?,
         updated: count("rows_updated")?,
         skipped: count("rows_skipped")?,

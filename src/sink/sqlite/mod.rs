@@ -34,7 +34,6 @@ mod orphan;
 mod parent;
 mod session;
 mod statement;
-mod text;
 mod writer;
 
 /// SQLite target.

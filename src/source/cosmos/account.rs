@@ -13,6 +13,7 @@ use secrecy::ExposeSecret as _;
 
 use super::failure;
 use crate::config::connection::{CosmosAccess, CosmosAccount, CosmosCredential};
+use crate::config::tls;
 use crate::{Error, ErrorKind, Result};
 
 /// Times that the SDK waits by itself when it is throttled. Longer waits are ours, so that progress
@@ -28,8 +29,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(65);
 /// # Errors
 /// [`ErrorKind::Config`] for an endpoint or key that cannot be one; by status what the account says.
 pub(super) async fn client(connection: &CosmosAccount) -> Result<CosmosClient> {
-    // An `Err` means that somebody did it before.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    tls::install_provider();
     let unfit = |what: &'static str| move |_| Error::new(ErrorKind::Config, what);
     let validation = if connection.accept_emulator_certificate {
         ServerCertificateValidation::RequiredUnlessEmulator

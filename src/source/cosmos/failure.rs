@@ -3,12 +3,11 @@
 //! The SDK's own texts carry bodies of the service and addresses: nothing of them is shown
 //! (Invariants 9 and 15).
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use azure_data_cosmos::CosmosError;
 
+use crate::config::tls;
 use crate::{Error, ErrorKind};
 
 /// The status of a request that failed, and whether the service itself answered.
@@ -45,7 +44,7 @@ impl Failure {
             status: status.status_code().into(),
             sub_status: status.sub_status().map(|sub| sub.value().into()),
             answered: error.is_from_wire(),
-            untrusted: comes_from_tls(error),
+            untrusted: tls::is_behind(error),
             retry_after: retry_after.map(Duration::from_millis),
         }
     }
@@ -118,22 +117,6 @@ impl Failure {
             None => format!("status {}", self.status),
         }
     }
-}
-
-/// Whether TLS is what failed, found among the causes.
-fn comes_from_tls(error: &CosmosError) -> bool {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // An error of input and output passes over the one that it wraps.
-        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    false
 }
 
 /// Tells an error of the SDK by its status.

@@ -13,7 +13,8 @@ use super::{pages, schema};
 use crate::files::faults;
 use crate::harness::write;
 
-pub(super) const PROJECT: &str = "name = \"game\"\nsources = [\"pocketbase\", \"app\"]\nsinks = [\"game\", \"target\"]\n";
+pub(super) const PROJECT: &str =
+    "name = \"game\"\nsources = [\"pocketbase\", \"app\"]\nsinks = [\"game\", \"target\", \"redis\"]\n";
 pub(super) const STREAMS: &str = "[[stream]]\nname = \"players\"\nfrom = \"pocketbase.users\"\nto = \"game.players\"\nkey = [\"id\"]\nsame_name_columns = true\n";
 
 /// Checks a configuration by its schema and by the program.
@@ -34,7 +35,7 @@ pub(super) fn project(project: &str, streams: &str, at: &str) -> Project {
     fits(project, "project", at);
     fits(streams, "mapping", at);
     let project = file::load(folder.path()).unwrap_or_else(|error| panic!("{at}: {error:?}"));
-    let findings = check::alone(&project, &["pocketbase", "app", "game", "target"]);
+    let findings = check::alone(&project, &["pocketbase", "app", "game", "target", "redis"]);
     let wrong: Vec<_> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
@@ -61,7 +62,8 @@ fn around(keys: &str, at: &str) -> String {
         ("key", "key = [\"id\"]"),
         ("same_name_columns", "same_name_columns = true"),
     ] {
-        let replaced = query && key == "from";
+        let pattern = given.get("key").is_some_and(toml::Value::is_str);
+        let replaced = (query && key == "from") || (pattern && key == "same_name_columns");
         if !replaced && !given.contains_key(key) {
             text.push_str(line);
             text.push('\n');
@@ -98,7 +100,17 @@ fn every_file_shown_is_a_good_one() {
 
 /// What the examples read: columns of the kinds that a PocketBase has.
 pub(super) fn users() -> Table {
-    let text = ["id", "user_id", "email", "username", "region", "game_mode", "payload"].map(|name| (name, "text"));
+    let text = [
+        "id",
+        "user_id",
+        "email",
+        "username",
+        "region",
+        "game_mode",
+        "payload",
+        "season",
+    ]
+    .map(|name| (name, "text"));
     let numbers = ["wins", "games", "level", "score", "max_players", "total_score"].map(|name| (name, "bigint"));
     let others = [
         ("win_rate", "double precision"),
@@ -144,11 +156,19 @@ fn compiles(project: &Project, at: &str) {
     for stream in project
         .streams
         .iter()
-        .filter(|stream| stream.to.value.table.name == "players")
+        .filter(|stream| stream.to.value.table.name == "players" || stream.keyed.is_some())
     {
-        let (mut source, target) = (users(), players());
+        let (mut source, mut target) = (users(), players());
         let mut findings = check::add_fields(stream, &mut source);
-        findings.extend(check::shapes(stream, &source, &target));
+        match &stream.keyed {
+            None => findings.extend(check::shapes(stream, &source, &target)),
+            Some(keyed) => {
+                let (shape, found) = transform::natural(stream, &keyed.layout, &source);
+                findings.extend(found);
+                findings.extend(check::keyed_shapes(stream, &source, &source.key, &shape));
+                target = shape;
+            }
+        }
         match transform::compile(stream, &source, &source.key, &target) {
             Ok(compiled) => findings.extend(compiled.warnings().iter().cloned()),
             Err(found) => findings.extend(found),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use dbferry::config::connection::{ConnectionKind, CosmosAccess, CosmosAccount, CosmosCredential};
+use dbferry::config::connection::{ConnectionKind, CosmosAccess, CosmosAccount, CosmosCredential, RedisServer};
 use dbferry::config::load::Config;
 use dbferry::config::secret::Environment;
 use secrecy::ExposeSecret;
@@ -61,6 +61,107 @@ fn a_configuration_resolves_its_values() {
     };
     assert_eq!(other.expose_secret(), "postgres://u:hunter2@h/other");
     assert!(!format!("{config:?} {:?} {:?}", kind("game"), kind("other")).contains("hunter2"));
+}
+
+#[test]
+fn a_redis_connection_is_its_nodes() {
+    let folder = folder(&[
+        ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+        (
+            "test.toml",
+            "[connection.one]\nkind = 'redis'\nurl = { env = 'ONE' }\n\
+             [connection.many]\nkind = 'redis'\nurl = { env = 'MANY' }\nca_file = 'CA'\n",
+        ),
+    ]);
+    let path = folder.path().join("test.toml");
+    let authorities = folder.path().join("ca.pem");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    write(&path, &text.replace("CA'", &format!("{}'", authorities.display())));
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    let environment: Environment = [
+        ("ONE", "redis://me:hunter2@h/3"),
+        ("MANY", "rediss://me:hunter2@a:7001,b:7002"),
+    ]
+    .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+    .into_iter()
+    .collect();
+    let server = |name: &str| {
+        let kind = config.resolve_in(name, &environment).expect("resolved").kind;
+        assert_eq!((kind.name(), kind.title()), ("redis", "Redis"));
+        assert!(!format!("{kind:?}").contains("hunter2"));
+        let ConnectionKind::Redis(server) = kind else {
+            panic!("the kind that is declared")
+        };
+        server
+    };
+    let urls = |server: &RedisServer| -> Vec<String> { server.urls.iter().map(|url| url.expose_secret().to_owned()).collect() };
+    assert_eq!(urls(&server("one")), ["redis://me:hunter2@h/3"]);
+    assert_eq!((&server("one").ca_file, &*server("one").key_prefix), (&None, ""));
+    assert_eq!(
+        urls(&server("many")),
+        ["rediss://me:hunter2@a:7001", "rediss://me:hunter2@b:7002"]
+    );
+    assert_eq!(server("many").ca_file, Some(authorities));
+}
+
+#[test]
+fn a_redis_connection_may_be_left_out_by_its_variable() {
+    let folder = folder(&[(
+        "test.toml",
+        "[connection.maybe]\nkind = 'redis'\nurl = { env = 'DBFERRY_NEVER_SET', optional = true }\n\
+         [connection.always]\nkind = 'redis'\nurl = { env = 'DBFERRY_NEVER_SET' }\n",
+    )]);
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    assert!(config.is_disabled("maybe") && !config.is_disabled("always"));
+    let disabled = |value: &str| {
+        let environment = [(OsString::from("DBFERRY_NEVER_SET"), OsString::from(value))]
+            .into_iter()
+            .collect();
+        config.is_disabled_in("maybe", &environment)
+    };
+    assert!(disabled("") && !disabled("redis://h") && !disabled("no URL"));
+}
+
+#[test]
+fn config_of_a_redis_server_that_cannot_be_meant() {
+    let text = bad_config(
+        "[connection.plain]\nkind = \"redis\"\n\n\
+         [connection.keys]\nkind = \"redis\"\nurl = { env = \"REDIS_URL\" }\npath = { value = \"x\" }\ncreate_database = true\n\n\
+         [connection.open]\nkind = \"redis\"\nurl = { value = \"redis://:hunter2@h\" }\n\n\
+         [connection.nodes]\nkind = \"redis\"\nurl = { value = \"redis://a,http://b\" }\n\n\
+         [connection.socket]\nkind = \"redis\"\nurl = { env = \"S\", default = \"unix:///s?auth=x\" }\n\n\
+         [connection.clear]\nkind = \"redis\"\nurl = { value = \"redis://h\" }\nca_file = \"ca.pem\"\n\n\
+         [connection.game]\nkind = \"postgres\"\nurl = { env = \"URL\", optional = true }\nca_file = \"ca.pem\"\n",
+    );
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn config_of_a_redis_server_whose_variables_cannot_be_meant() {
+    let folder = folder(&[(
+        "test.toml",
+        "[connection.bad]\nkind = \"redis\"\nurl = { env = \"BAD\" }\n\n\
+         [connection.clear]\nkind = \"redis\"\nurl = { env = \"CLEAR\" }\nca_file = \"ca.pem\"\n\n\
+         [connection.away]\nkind = \"redis\"\nurl = { env = \"AWAY\" }\nca_file = \"/nowhere/ca.pem\"\n\n\
+         [connection.unset]\nkind = \"redis\"\nurl = { env = \"REDIS_URL\" }\n",
+    )]);
+    let config = Config::load(folder.path(), "test").expect("a good file");
+    let environment: Environment = [
+        ("BAD", "redis://me:hunter2@h/game"),
+        ("CLEAR", "redis://me:hunter2@h"),
+        ("AWAY", "rediss://me:hunter2@h"),
+    ]
+    .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+    .into_iter()
+    .collect();
+    let findings = ["bad", "clear", "away", "unset"].map(|name| {
+        let error = config.resolve_in(name, &environment).expect_err("a mistake");
+        error.into_findings()
+    });
+    let text = shown_findings(&folder, findings.into_iter().flatten().collect());
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text);
 }
 
 #[test]

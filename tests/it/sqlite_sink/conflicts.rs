@@ -38,7 +38,8 @@ async fn conflicts_are_counted_and_only_rows_that_differ_are_changed() {
             Written {
                 inserted,
                 updated,
-                skipped
+                skipped,
+                expired: 0
             },
             "{policy:?}"
         );

@@ -1,4 +1,4 @@
-//! Text forms: how values that SQLite has no type for are written.
+//! Text forms: how values are written where the target has no type for them.
 //!
 //! Decimals exactly, with all digits of their scale; times as ISO 8601 with no fraction, or 3 or
 //! 6 digits of one, whichever is enough; intervals as ISO 8601 durations; lists as JSON.
@@ -27,7 +27,7 @@ macro_rules! push {
 }
 
 /// A decimal with `scale` digits after the point.
-pub(super) fn decimal(out: &mut String, value: i128, scale: i8) {
+pub(crate) fn decimal(out: &mut String, value: i128, scale: i8) {
     let scale = usize::from(scale.unsigned_abs());
     if value < 0 {
         out.push('-');
@@ -58,7 +58,7 @@ fn two(out: &mut String, number: i64) {
 
 /// A date; `false` where its year has no form of four digits.
 #[must_use]
-pub(super) fn date(out: &mut String, days: i64) -> bool {
+pub(crate) fn date(out: &mut String, days: i64) -> bool {
     let (year, month, day) = civil(days);
     if !(0..=9999).contains(&year) {
         return false;
@@ -73,7 +73,7 @@ pub(super) fn date(out: &mut String, days: i64) -> bool {
 }
 
 /// A time of day.
-pub(super) fn time(out: &mut String, microseconds: i64) {
+pub(crate) fn time(out: &mut String, microseconds: i64) {
     let seconds = microseconds / MICROSECONDS_PER_SECOND;
     let fraction = microseconds % MICROSECONDS_PER_SECOND;
     two(out, seconds / 3600);
@@ -90,7 +90,7 @@ pub(super) fn time(out: &mut String, microseconds: i64) {
 
 /// A date and time; an instant gets a `Z`. `false` where its year has no form of four digits.
 #[must_use]
-pub(super) fn timestamp(out: &mut String, microseconds: i64, zoned: bool) -> bool {
+pub(crate) fn timestamp(out: &mut String, microseconds: i64, zoned: bool) -> bool {
     let fits = date(out, microseconds.div_euclid(MICROSECONDS_PER_DAY));
     out.push(' ');
     time(out, microseconds.rem_euclid(MICROSECONDS_PER_DAY));
@@ -101,7 +101,7 @@ pub(super) fn timestamp(out: &mut String, microseconds: i64, zoned: bool) -> boo
 }
 
 /// An ISO 8601 duration; every part carries its own sign.
-pub(super) fn interval(out: &mut String, value: IntervalMonthDayNano) {
+pub(crate) fn interval(out: &mut String, value: IntervalMonthDayNano) {
     out.push('P');
     let (years, months) = (value.months / 12, value.months % 12);
     for (number, unit) in [(years, 'Y'), (months, 'M'), (value.days, 'D')] {
@@ -134,12 +134,12 @@ pub(super) fn interval(out: &mut String, value: IntervalMonthDayNano) {
 }
 
 /// A floating-point number in the shortest form that reads back as the same.
-pub(super) fn float(out: &mut String, value: f64) {
+pub(crate) fn float(out: &mut String, value: f64) {
     push!(out, "{value:?}");
 }
 
 /// A UUID with hyphens, in lower case.
-pub(super) fn uuid(out: &mut String, bytes: &[u8]) {
+pub(crate) fn uuid(out: &mut String, bytes: &[u8]) {
     let mut buffer = uuid::Uuid::encode_buffer();
     let value = uuid::Uuid::from_slice(bytes).unwrap_or_default();
     out.push_str(value.hyphenated().encode_lower(&mut buffer));
@@ -148,7 +148,7 @@ pub(super) fn uuid(out: &mut String, bytes: &[u8]) {
 /// A list as a JSON array: booleans, integers and finite floats as such, JSON as it is, all else
 /// as text. `false` where an element has no text form.
 #[must_use]
-pub(super) fn list(out: &mut String, element: &ColumnType, items: &dyn Array) -> bool {
+pub(crate) fn list(out: &mut String, element: &ColumnType, items: &dyn Array) -> bool {
     let mut fits = true;
     out.push('[');
     for row in 0..items.len() {
@@ -158,14 +158,14 @@ pub(super) fn list(out: &mut String, element: &ColumnType, items: &dyn Array) ->
         if items.is_null(row) {
             out.push_str("null");
         } else {
-            fits &= item(out, element, items, row);
+            fits &= json_item(out, element, items, row);
         }
     }
     out.push(']');
     fits
 }
 
-fn item(out: &mut String, element: &ColumnType, items: &dyn Array, row: usize) -> bool {
+pub(crate) fn json_item(out: &mut String, element: &ColumnType, items: &dyn Array, row: usize) -> bool {
     let mut fits = true;
     let mut text = String::new();
     match element {
@@ -204,7 +204,7 @@ fn finite(out: &mut String, value: f64) {
     }
 }
 
-fn quoted(out: &mut String, text: &str) {
+pub(crate) fn quoted(out: &mut String, text: &str) {
     push!(out, "{}", serde_json::Value::from(text));
 }
 

@@ -1,0 +1,323 @@
+//! Sending a batch, and making it durable with its checkpoint.
+
+use redis::Value;
+
+use super::command::Command;
+use super::ledger_read;
+use super::names::Names;
+use super::ordered::Grown;
+use super::planned::{Expected, Planned};
+use super::publish;
+use super::session::RedisSession;
+use super::stream::{Batch, no_batch};
+use super::transact::{Outcome, Words, transact, words};
+use super::{fault, form, kept};
+use crate::ledger::{BatchEntry, Checkpoint};
+use crate::{Error, ErrorKind, Result};
+
+/// Takes the commands of a portion into the batch: on one server they go into the open transaction
+/// while the next portion is made, on a cluster they wait for the commit.
+pub(super) async fn take(session: &mut RedisSession, planned: Planned) -> Result<()> {
+    let is_cluster = session.link.is_cluster();
+    let batch = session.batch.as_mut().ok_or_else(no_batch)?;
+    batch.inserted += planned.written.inserted;
+    batch.rows.extend(planned.rows);
+    batch.touched.extend(planned.touched);
+    batch.expected.extend(planned.expected);
+    if is_cluster {
+        batch.commands.extend(planned.commands);
+        return Ok(());
+    }
+    arrived(batch).await?;
+    let mut commands = planned.commands;
+    if !std::mem::replace(&mut batch.in_transaction, true) {
+        commands.insert(0, Command::keyless("MULTI", &[]));
+    }
+    let mut link = session.link.clone();
+    batch.on_the_way = Some(tokio::spawn(async move {
+        for reply in link.ask_all(commands).await? {
+            link.sound(reply, "MULTI")?;
+        }
+        Ok(())
+    }));
+    Ok(())
+}
+
+/// Waits until what was sent is in the transaction.
+async fn arrived(batch: &mut Batch) -> Result<()> {
+    let Some(sending) = batch.on_the_way.take() else {
+        return Ok(());
+    };
+    match sending.await {
+        Ok(sent) => sent,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::new(ErrorKind::Lost, "sending a batch was given up")),
+        },
+    }
+}
+
+/// Gives the batch up: of one server nothing has happened, on a cluster nothing was sent.
+pub(super) async fn rollback(session: &mut RedisSession) -> Result<()> {
+    let Some(mut batch) = session.batch.take() else {
+        return Ok(());
+    };
+    if session.identity.dry_run || session.link.is_cluster() {
+        return Ok(());
+    }
+    if let Err(error) = arrived(&mut batch).await {
+        tracing::debug!(%error, "a batch that is given up was not taken either");
+    }
+    let end = if batch.in_transaction { "DISCARD" } else { "UNWATCH" };
+    session.link.ask(Command::keyless(end, &[])).await.map(drop)
+}
+
+/// Makes the batch durable.
+pub(super) async fn commit(session: &mut RedisSession, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+    if checkpoint.complete {
+        kept::check_evicted(session).await?;
+    }
+    let mut batch = session.batch.take().ok_or_else(no_batch)?;
+    let mut ledger = std::mem::take(&mut batch.ledger);
+    let open_sequence = session.open()?.sequence;
+    let field = format!("{}:{}:{}", entry.split, entry.sequence, entry.run);
+    let record = form::batch(entry, &batch.now_text);
+    ledger.push(words(
+        "HSET",
+        &[&session.names.batches(&entry.stream), field.as_bytes(), record.as_bytes()],
+    ));
+    if checkpoint.split < 0 {
+        ledger.extend(not_empty(session, checkpoint).await?);
+    }
+    if session.link.is_cluster() {
+        spread(session, batch, ledger, checkpoint).await?;
+    } else {
+        ledger.extend(grown_words(session, &batch, checkpoint.sequence)?);
+        let open = session.open()?;
+        let before = open.settled.as_ref();
+        ledger.extend(checkpoint_words(
+            &session.names,
+            checkpoint,
+            before,
+            open_sequence,
+            open.replay,
+        ));
+        execute(session, batch, &ledger).await?;
+    }
+    session
+        .server
+        .committed
+        .add(&checkpoint.stream, checkpoint.split, checkpoint.sequence);
+    let replay_is_over = session.open()?.replay <= checkpoint.counts.read;
+    let is_cluster = session.link.is_cluster();
+    if let Some(open) = &mut session.stream {
+        open.settled = Some(checkpoint.clone());
+        open.sequence = checkpoint.sequence;
+        open.is_kept = true;
+        if is_cluster {
+            open.proven = checkpoint.sequence;
+        }
+        if replay_is_over {
+            open.replay = 0;
+        }
+    }
+    if checkpoint.complete {
+        prove(session).await?;
+        publish::publish(session).await?;
+    }
+    Ok(())
+}
+
+/// One server: everything at once.
+async fn execute(session: &mut RedisSession, mut batch: Batch, ledger: &[Words]) -> Result<()> {
+    if let Err(error) = arrived(&mut batch).await {
+        if error.kind() != ErrorKind::Lost {
+            session.link.ask(Command::keyless("DISCARD", &[])).await?;
+        }
+        return Err(error);
+    }
+    let mut commands = Vec::with_capacity(ledger.len() + 2);
+    if !batch.in_transaction {
+        commands.push(Command::keyless("MULTI", &[]));
+    }
+    commands.extend(ledger.iter().map(super::transact::command));
+    commands.push(Command::keyless("EXEC", &[]));
+    let mut replies = session.link.ask_all(commands).await?;
+    let executed = replies.pop().unwrap_or_default();
+    for queued in replies {
+        session.link.sound(queued, "MULTI")?;
+    }
+    let replies = match session.link.sound(executed, "EXEC")? {
+        Value::Nil => return Err(session.fenced(0).await),
+        Value::Array(replies) => replies,
+        _ => return Err(fault::unexpected(&session.server.name, "EXEC")),
+    };
+    if replies.len() != batch.expected.len() + ledger.len() {
+        return Err(fault::unexpected(&session.server.name, "EXEC"));
+    }
+    check(session, &batch.expected, &replies)?;
+    for reply in replies.into_iter().skip(batch.expected.len()) {
+        session.link.sound(reply, "EXEC")?;
+    }
+    Ok(())
+}
+
+/// A cluster: first how far it may get, then the rows, then the checkpoint.
+async fn spread(session: &mut RedisSession, batch: Batch, mut ledger: Vec<Words>, checkpoint: &Checkpoint) -> Result<()> {
+    let open = session.open()?;
+    let key = session.names.checkpoint(&checkpoint.stream, checkpoint.split);
+    let replay = checkpoint.counts.read.max(open.replay);
+    let conditions = session.fence(open.sequence)?;
+    let mut intent = intent_words(&session.names, (&checkpoint.stream, checkpoint.split), open.sequence, replay);
+    intent.extend(grown_words(session, &batch, checkpoint.sequence)?);
+    if let Outcome::Unmet(unmet) = transact(&mut session.link, &conditions, &intent).await? {
+        return Err(session.fenced(unmet).await);
+    }
+    let replies = session.link.write_all(batch.commands).await?;
+    check(session, &batch.expected, &replies)?;
+    let open = session.open()?;
+    let conditions = [
+        session.epoch_holds(),
+        super::transact::Condition {
+            key,
+            field: "sequence",
+            value: open.sequence.to_string().into_bytes(),
+        },
+    ];
+    let left = if replay > checkpoint.counts.read { replay } else { 0 };
+    let before = open.settled.as_ref();
+    ledger.extend(checkpoint_words(
+        &session.names,
+        checkpoint,
+        before,
+        checkpoint.sequence,
+        left,
+    ));
+    match transact(&mut session.link, &conditions, &ledger).await? {
+        Outcome::Done => Ok(()),
+        Outcome::Unmet(unmet) => Err(session.fenced(unmet).await),
+    }
+}
+
+/// Every reply is the one that was to be expected: the rows are there, new where they were to be
+/// new, with their expiry. Otherwise somebody else was at these keys in between: the batch is not
+/// proven, and is written again.
+fn check(session: &RedisSession, expected: &[Expected], replies: &[Value]) -> Result<()> {
+    for (expected, reply) in expected.iter().zip(replies) {
+        if expected.is(reply) {
+            continue;
+        }
+        session.link.sound(reply.clone(), "EXEC")?;
+        return Err(Error::new(
+            ErrorKind::Lost,
+            format!(
+                "connection `{}`: keys of the batch were changed by somebody else while it was written",
+                session.server.name
+            ),
+        )
+        .hint("the batch is looked at and written again; where it happens always, stop the application's writes to these keys"));
+    }
+    Ok(())
+}
+
+/// What the ledger keeps of keys that are not what they will be.
+fn grown_words(session: &RedisSession, batch: &Batch, sequence: i64) -> Result<Vec<Words>> {
+    let open = session.open()?;
+    let touched = session.names.touched(&open.target.stream, open.split);
+    let of = |(key, touch): (&Vec<u8>, &super::planned::Touch)| {
+        let grown = Grown {
+            before: touch.before,
+            after: touch.after,
+            sequence,
+        };
+        words("HSET", &[&touched, key, grown.text().as_bytes()])
+    };
+    Ok(batch.touched.iter().map(of).collect())
+}
+
+/// A checkpoint with the one before it.
+pub(super) fn checkpoint_words(
+    names: &Names,
+    checkpoint: &Checkpoint,
+    before: Option<&Checkpoint>,
+    proven: i64,
+    replay: u64,
+) -> Vec<Words> {
+    let key = names.checkpoint(&checkpoint.stream, checkpoint.split);
+    let now = form::checkpoint(checkpoint);
+    let before = before.map(form::checkpoint).unwrap_or_default();
+    vec![
+        words(
+            "HSET",
+            &[
+                &key,
+                b"now",
+                now.as_bytes(),
+                b"before",
+                before.as_bytes(),
+                b"sequence",
+                checkpoint.sequence.to_string().as_bytes(),
+                b"proven",
+                proven.to_string().as_bytes(),
+                b"replay",
+                replay.to_string().as_bytes(),
+                b"published",
+                if checkpoint.complete { b"0" } else { b"" },
+            ],
+        ),
+        index_words(names, &checkpoint.stream, checkpoint.split),
+    ]
+}
+
+/// How far rows may be there before their checkpoint is.
+pub(super) fn intent_words(names: &Names, (stream, split): (&str, i32), sequence: i64, replay: u64) -> Vec<Words> {
+    let key = names.checkpoint(stream, split);
+    let (sequence, replay) = (sequence.to_string(), replay.to_string());
+    vec![
+        words(
+            "HSET",
+            &[&key, b"sequence", sequence.as_bytes(), b"replay", replay.as_bytes()],
+        ),
+        index_words(names, stream, split),
+    ]
+}
+
+fn index_words(names: &Names, stream: &str, split: i32) -> Words {
+    let member = format!("{split}:{stream}");
+    words("SADD", &[&names.streams(), member.as_bytes()])
+}
+
+/// Says in the ledger that the last batch was seen to be right.
+pub(super) async fn prove(session: &mut RedisSession) -> Result<()> {
+    let Some(open) = &session.stream else { return Ok(()) };
+    if session.identity.dry_run || open.proven >= open.sequence {
+        return Ok(());
+    }
+    let (sequence, conditions) = (open.sequence, session.fence(open.sequence)?);
+    let key = session.names.checkpoint(&open.target.stream, open.split);
+    let proof = words("HSET", &[&key, b"proven", sequence.to_string().as_bytes()]);
+    if let Outcome::Unmet(unmet) = transact(&mut session.link, &conditions, &[proof]).await? {
+        return Err(session.fenced(unmet).await);
+    }
+    if let Some(open) = &mut session.stream {
+        open.proven = sequence;
+    }
+    Ok(())
+}
+
+/// Rows are there now that the streams' own checkpoints do not know of.
+async fn not_empty(session: &mut RedisSession, of: &Checkpoint) -> Result<Vec<Words>> {
+    let mut commands = Vec::new();
+    let found = ledger_read::checkpoints(&mut session.reader, &session.names, &of.project).await?;
+    for checkpoint in found {
+        if checkpoint.stream == of.stream && checkpoint.target_was_empty {
+            let key = session.names.checkpoint(&checkpoint.stream, checkpoint.split);
+            let changed = Checkpoint {
+                target_was_empty: false,
+                ..checkpoint
+            };
+            commands.push(words("HSET", &[&key, b"now", form::checkpoint(&changed).as_bytes()]));
+        }
+    }
+    Ok(commands)
+}

@@ -1,0 +1,64 @@
+//! Forgetting what earlier runs left of a stream, and removing a rehearsal.
+
+use super::command::Command;
+use super::count::Keys;
+use super::form::{bytes, parts};
+use super::ledger_read;
+use super::link::Link;
+use super::names::Names;
+use super::publish::Pages;
+use super::transact::{Words, words};
+use crate::Result;
+use crate::data::keyed::pattern::escape_glob;
+
+/// Keys in one command.
+const KEYS_MAX: usize = 500;
+
+/// What makes a stream begin anew: its checkpoints, claims and open rejects go. What was staged of
+/// it goes at once, for nobody else ever sees it.
+pub(super) async fn stream(link: &mut Link, names: &Names, stream: &str) -> Result<Vec<Words>> {
+    let mut pages = Pages::new(names.touched(stream, 0));
+    while let Some(page) = pages.next(link).await? {
+        let staged = page.iter().map(|(key, _)| Command::of("UNLINK", &names.staged(stream, key)));
+        link.ask_each(staged.collect()).await?;
+    }
+    let mut commands = vec![
+        words("DEL", &[&names.touched(stream, 0)]),
+        words("DEL", &[&names.claims(stream)]),
+    ];
+    for member in parts(link.ask(Command::of("SMEMBERS", &names.streams())).await?) {
+        let member = bytes(&member).unwrap_or_default();
+        let text = String::from_utf8_lossy(member).into_owned();
+        if let Some((split, name)) = text.split_once(':')
+            && name == stream
+            && let Ok(split) = split.parse()
+        {
+            commands.push(words("DEL", &[&names.checkpoint(stream, split)]));
+            commands.push(words("SREM", &[&names.streams(), member]));
+        }
+    }
+    let open = |_: i64, reject: &super::form::RejectForm| reject.stream == stream;
+    for (id, _) in ledger_read::rejects(link, names, open).await? {
+        commands.push(words("HDEL", &[&names.rejects(), id.to_string().as_bytes()]));
+    }
+    Ok(commands)
+}
+
+/// Removes every key that begins with a prefix, which is never empty; returns how many there were.
+pub(super) async fn prefix(link: &mut Link, prefix: &str) -> Result<u64> {
+    let mut removed = 0;
+    let glob = format!("{}*", escape_glob(prefix));
+    for node in 0..link.nodes() {
+        let mut keys = Keys::new(node, &glob);
+        while let Some(page) = keys.next(link).await? {
+            let own: Vec<Vec<u8>> = page.into_iter().filter(|key| key.starts_with(prefix.as_bytes())).collect();
+            for some in own.chunks(KEYS_MAX) {
+                let commands = some.iter().map(|key| Command::of("UNLINK", key)).collect();
+                for reply in link.ask_each(commands).await? {
+                    removed += u64::from(reply == redis::Value::Int(1));
+                }
+            }
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,192 @@
+//! The ledger's records as they are kept: JSON, the same fields as in the other targets.
+
+use redis::Value;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::data::counts::Counts;
+use crate::data::digest::Digest;
+use crate::data::position::{Key, Position};
+use crate::data::reject::Reject;
+use crate::ledger::{BatchEntry, Checkpoint, FORM, StoredReject};
+use crate::{Error, ErrorKind, Result};
+
+/// A checkpoint; project, stream and split are in the name of its key.
+#[derive(Serialize, Deserialize)]
+struct CheckpointForm {
+    form: i32,
+    sequence: i64,
+    run: Uuid,
+    epoch: i64,
+    fingerprint: String,
+    moment: String,
+    one_moment: bool,
+    position: Option<String>,
+    counts: Counts,
+    digest_rows: u64,
+    digest: String,
+    target_was_empty: bool,
+    complete: bool,
+}
+
+/// A batch of the audit trail.
+#[derive(Serialize)]
+struct BatchForm<'a> {
+    run: Uuid,
+    split: i32,
+    sequence: i64,
+    first_key: Option<&'a Key>,
+    last_key: Option<&'a Key>,
+    counts: Counts,
+    digest_rows: u64,
+    digest: String,
+    seconds: f64,
+    retry: bool,
+    committed_at: &'a str,
+}
+
+/// A reject.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RejectForm {
+    pub(super) stream: String,
+    pub(super) split: i32,
+    pub(super) run: Uuid,
+    pub(super) sequence: i64,
+    pub(super) key: Key,
+    pub(super) column: Option<String>,
+    pub(super) reason: String,
+    pub(super) detail: String,
+    pub(super) row: String,
+    pub(super) created_at: String,
+    pub(super) resolved_by: Option<Uuid>,
+}
+
+pub(super) fn unreadable() -> Error {
+    Error::new(
+        ErrorKind::Checkpoint,
+        "the ledger's keys hold something that this version of dbferry did not write",
+    )
+    .hint("use the version that wrote it, or move the stream from its beginning with `--restart`")
+}
+
+pub(super) fn checkpoint(checkpoint: &Checkpoint) -> String {
+    json(&CheckpointForm {
+        form: FORM,
+        sequence: checkpoint.sequence,
+        run: checkpoint.run,
+        epoch: checkpoint.epoch,
+        fingerprint: checkpoint.fingerprint.clone(),
+        moment: checkpoint.moment.clone(),
+        one_moment: checkpoint.one_moment,
+        position: checkpoint.position.as_ref().map(Position::to_json),
+        counts: checkpoint.counts,
+        digest_rows: checkpoint.digest.rows,
+        digest: checkpoint.digest.to_hex(),
+        target_was_empty: checkpoint.target_was_empty,
+        complete: checkpoint.complete,
+    })
+}
+
+pub(super) fn read_checkpoint(text: &[u8], (project, stream, split): (&str, &str, i32)) -> Result<Checkpoint> {
+    let form: CheckpointForm = serde_json::from_slice(text).map_err(|_| unreadable())?;
+    if form.form != FORM {
+        return Err(unreadable());
+    }
+    Ok(Checkpoint {
+        project: project.to_owned(),
+        stream: stream.to_owned(),
+        split,
+        sequence: form.sequence,
+        run: form.run,
+        epoch: form.epoch,
+        fingerprint: form.fingerprint,
+        moment: form.moment,
+        one_moment: form.one_moment,
+        position: form.position.as_deref().map(Position::from_json).transpose()?,
+        counts: form.counts,
+        digest: Digest::from_hex(form.digest_rows, &form.digest).ok_or_else(unreadable)?,
+        target_was_empty: form.target_was_empty,
+        complete: form.complete,
+    })
+}
+
+pub(super) fn batch(entry: &BatchEntry, committed_at: &str) -> String {
+    json(&BatchForm {
+        run: entry.run,
+        split: entry.split,
+        sequence: entry.sequence,
+        first_key: entry.first_key.as_ref(),
+        last_key: entry.last_key.as_ref(),
+        counts: entry.counts,
+        digest_rows: entry.digest.rows,
+        digest: entry.digest.to_hex(),
+        seconds: entry.seconds,
+        retry: entry.retry,
+        committed_at,
+    })
+}
+
+pub(super) fn reject(reject: &Reject, (stream, split): (&str, i32), run: Uuid, sequence: i64, now: &str) -> String {
+    json(&RejectForm {
+        stream: stream.to_owned(),
+        split,
+        run,
+        sequence,
+        key: reject.key.clone(),
+        column: reject.column.clone(),
+        reason: reject.reason.name().to_owned(),
+        detail: reject.detail.clone(),
+        row: reject.row.clone(),
+        created_at: now.to_owned(),
+        resolved_by: None,
+    })
+}
+
+impl RejectForm {
+    pub(super) fn read(text: &[u8]) -> Result<Self> {
+        serde_json::from_slice(text).map_err(|_| unreadable())
+    }
+
+    pub(super) fn stored(self, id: i64) -> StoredReject {
+        StoredReject {
+            id,
+            run: self.run,
+            stream: self.stream,
+            key: self.key,
+            column: self.column,
+            reason: self.reason,
+            detail: self.detail,
+        }
+    }
+}
+
+/// These records have text keys and no maps, so that JSON can hold them.
+pub(super) fn json(record: &impl Serialize) -> String {
+    serde_json::to_string(record).unwrap_or_default()
+}
+
+/// The bytes of a reply that is text.
+pub(super) fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// The number of a reply, which may be text.
+pub(super) fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
+    }
+}
+
+/// The parts of a reply, of a map its keys and values one after the other.
+pub(super) fn parts(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(parts) | Value::Set(parts) => parts,
+        Value::Map(pairs) => pairs.into_iter().flat_map(|(key, value)| [key, value]).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,283 @@
+//! The session: one run's writing connection, one transaction for each batch.
+//!
+//! On one server a batch is MULTI/EXEC: rows, rejects, ledger entry and checkpoint happen at once,
+//! if neither the lease nor the checkpoint was touched since the batch began (WATCH). EXEC does not
+//! take anything back when one of its commands fails, so the checkpoint also keeps the one before,
+//! and the last batch counts only when every reply was seen to be right; otherwise it is written
+//! again, over what is there. On a cluster no transaction spans the nodes: there the rows go first,
+//! in commands that change nothing the second time, and the checkpoint follows when all replies
+//! are right and replicas have confirmed them.
+//!
+//! Rows of a portion are looked up before they are written, over a second connection, so that what
+//! the target refuses is known before anything is sent.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::lease::{self, Held};
+use super::link::Link;
+use super::names::Names;
+use super::server::Server;
+use super::stream::{Batch, OpenStream, Rehearsed, not_open};
+use super::transact::{Outcome, transact, watch};
+use super::{commit, count, forget, ledger_read, moment, present, publish, rejects};
+use crate::data::counts::Written;
+use crate::data::position::Key;
+use crate::data::reject::Reject;
+use crate::data::stream::StreamTarget;
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
+use crate::sink::Session;
+use crate::{Error, ErrorKind, Result};
+
+/// What a session is from its beginning.
+pub(super) struct Identity {
+    pub(super) project: String,
+    pub(super) run: Uuid,
+    pub(super) epoch: i64,
+    /// Nothing is written at all.
+    pub(super) dry_run: bool,
+}
+
+/// A writing connection.
+pub(super) struct RedisSession {
+    pub(super) server: Arc<Server>,
+    pub(super) names: Names,
+    pub(super) identity: Identity,
+    /// Transactions.
+    pub(super) link: Link,
+    /// Everything that is not part of one.
+    pub(super) reader: Link,
+    /// The lease, where this is the session that took it.
+    pub(super) held: Option<Held>,
+    pub(super) stream: Option<OpenStream>,
+    pub(super) batch: Option<Batch>,
+    /// Keys that the server had evicted when the session began.
+    pub(super) evicted: u64,
+    /// Of a rehearsal.
+    pub(super) rehearsed: Vec<Checkpoint>,
+}
+
+#[async_trait]
+impl Session for RedisSession {
+    async fn open_stream(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
+        let Some(layout) = target.keyed.clone() else {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("stream `{}` was planned for a table", target.stream),
+            ));
+        };
+        let mut open = OpenStream {
+            target: target.clone(),
+            layout,
+            split,
+            restart,
+            settled: None,
+            is_kept: false,
+            sequence: 0,
+            proven: 0,
+            replay: 0,
+            rejects: None,
+            rehearsed: Rehearsed::default(),
+        };
+        if let Some(before) = self.stream.take()
+            && self.identity.dry_run
+            && before.target.stream == target.stream
+            && !restart
+        {
+            open.rehearsed = before.rehearsed;
+        }
+        if self.identity.dry_run {
+            let found = self.open_rehearsal(split, restart, &mut open).await?;
+            self.stream = Some(open);
+            return Ok(found);
+        }
+        self.stream = Some(open);
+        self.link.refresh().await?;
+        publish::settle(self, restart).await
+    }
+
+    async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()> {
+        let Some(first) = splits.first() else { return Ok(()) };
+        let mut commands = forget::stream(&mut self.reader, &self.names, &first.stream).await?;
+        for checkpoint in splits {
+            commands.extend(commit::checkpoint_words(
+                &self.names,
+                checkpoint,
+                None,
+                checkpoint.sequence,
+                0,
+            ));
+        }
+        self.change(&commands).await
+    }
+
+    async fn is_empty(&mut self) -> Result<bool> {
+        let open = self.stream.as_ref().ok_or_else(not_open)?;
+        count::is_empty(&mut self.reader, &self.names, &open.layout).await
+    }
+
+    async fn begin(&mut self, sequence: i64, _direct: bool) -> Result<()> {
+        if self.batch.is_some() {
+            return Err(Error::new(ErrorKind::Internal, "a batch is open already"));
+        }
+        let now = moment::now(&mut self.reader, &self.names).await?;
+        let batch = Batch::new(now.milliseconds, now.text);
+        if self.identity.dry_run {
+            self.batch = Some(batch);
+            return Ok(());
+        }
+        if self.open()?.restart {
+            let stream = self.open()?.target.stream.clone();
+            let mut commands = forget::stream(&mut self.reader, &self.names, &stream).await?;
+            let (split, replay) = (self.open()?.split, self.open()?.replay);
+            if replay > 0 {
+                commands.extend(commit::intent_words(&self.names, (&stream, split), 0, replay));
+            }
+            self.change(&commands).await?;
+            if let Some(open) = &mut self.stream {
+                (open.restart, open.is_kept, open.sequence, open.proven) = (false, replay > 0, 0, 0);
+                open.settled = None;
+            }
+        }
+        let open = self.open()?;
+        let found = open.settled.as_ref().map_or(0, |settled| settled.sequence);
+        if found != sequence {
+            return Err(Error::new(
+                ErrorKind::Checkpoint,
+                format!(
+                    "stream `{}` is at batch {found}, not at {sequence}: another run was here",
+                    open.target.stream
+                ),
+            )
+            .hint("run again: it goes on after the last committed batch"));
+        }
+        let conditions = self.fence(open.sequence)?;
+        let unmet = if self.link.is_cluster() {
+            match transact(&mut self.link, &conditions, &[]).await? {
+                Outcome::Done => None,
+                Outcome::Unmet(unmet) => Some(unmet),
+            }
+        } else {
+            watch(&mut self.link, &conditions).await?
+        };
+        if let Some(unmet) = unmet {
+            return Err(self.fenced(unmet).await);
+        }
+        self.batch = Some(batch);
+        Ok(())
+    }
+
+    async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
+        let open = self.stream.as_mut().ok_or_else(not_open)?;
+        if self.identity.dry_run {
+            return Ok(rejects::rehearse_claims(&mut open.rehearsed.claims, claims));
+        }
+        rejects::claim(&mut self.reader, &self.names.claims(&open.target.stream), claims).await
+    }
+
+    async fn write(&mut self, rows: &RecordBatch) -> Result<Written> {
+        let planned = self.plan(rows).await?;
+        let written = planned.written;
+        if self.identity.dry_run {
+            let open = self.stream.as_mut().ok_or_else(not_open)?;
+            open.rehearsed.inserted += written.inserted;
+            open.rehearsed.rows.extend(planned.rows);
+            open.rehearsed.touched.extend(planned.touched);
+            return Ok(written);
+        }
+        commit::take(self, planned).await?;
+        Ok(written)
+    }
+
+    async fn reject(&mut self, run: Uuid, sequence: i64, rejects: &[Reject]) -> Result<()> {
+        if self.identity.dry_run {
+            return Ok(());
+        }
+        rejects::add(self, run, sequence, rejects).await
+    }
+
+    async fn resolve(&mut self, ids: &[i64]) -> Result<()> {
+        if self.identity.dry_run {
+            return Ok(());
+        }
+        rejects::resolve(self, ids).await
+    }
+
+    async fn resolve_keys(&mut self, keys: &[Key]) -> Result<u64> {
+        rejects::resolve_keys(self, keys).await
+    }
+
+    async fn present(&mut self, rows: &RecordBatch) -> Result<u64> {
+        present::present(self, rows).await
+    }
+
+    async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+        if self.identity.dry_run {
+            self.batch = None;
+            self.rehearsed
+                .retain(|found| (&found.stream, found.split) != (&checkpoint.stream, checkpoint.split));
+            self.rehearsed.push(checkpoint.clone());
+            if let Some(open) = &mut self.stream {
+                open.settled = Some(checkpoint.clone());
+            }
+            return Ok(());
+        }
+        commit::commit(self, checkpoint, entry).await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        commit::rollback(self).await
+    }
+
+    async fn finish_stream(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn count(&mut self) -> Result<u64> {
+        let open = self.stream.as_ref().ok_or_else(not_open)?;
+        let there = count::of_stream(&mut self.reader, &self.names, &open.target.stream, &open.layout).await?;
+        let coming = self.batch.as_ref().map_or(0, |batch| batch.inserted);
+        Ok(there + coming + open.rehearsed.inserted)
+    }
+
+    async fn suspend(&mut self, _keys: &[Suspended]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn suspended(&mut self) -> Result<Vec<Suspended>> {
+        Ok(Vec::new())
+    }
+
+    async fn restore(&mut self, _key: &Suspended) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn find_orphans(&mut self, _key: &Suspended) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn remove(&mut self, _rows: &RecordBatch) -> Result<Removal> {
+        Ok(Removal::Removed(Vec::new()))
+    }
+
+    async fn finish(&mut self, status: &str) -> Result<()> {
+        self.rollback().await?;
+        commit::prove(self).await?;
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let ended = ledger_read::run(&mut self.reader, &self.names, self.identity.run).await?;
+        let now = moment::now(&mut self.reader, &self.names).await?;
+        let ended = ended.map(|run| crate::ledger::RunRecord {
+            ended_at: Some(now.text),
+            status: status.to_owned(),
+            ..run
+        });
+        lease::release(&mut self.link, &self.names, &held, ended).await
+    }
+
+    fn epoch(&self) -> i64 {
+        self.identity.epoch
+    }
+}

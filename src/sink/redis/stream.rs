@@ -1,0 +1,144 @@
+//! A stream that a session has open, and the batch it is in.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::command::Command;
+use super::form::RejectForm;
+use super::planned::{Expected, Touch};
+use super::transact::Words;
+use crate::data::keyed::Layout;
+use crate::data::position::Key;
+use crate::data::stream::{OnConflict, StreamTarget};
+use crate::ledger::Checkpoint;
+use crate::{Error, ErrorKind, Result};
+
+/// A stream that is open.
+pub(super) struct OpenStream {
+    pub(super) target: StreamTarget,
+    pub(super) layout: Arc<Layout>,
+    pub(super) split: i32,
+    /// The first batch forgets what earlier runs left.
+    pub(super) restart: bool,
+    /// Last checkpoint that is proven.
+    pub(super) settled: Option<Checkpoint>,
+    /// There is a key for its checkpoint.
+    pub(super) is_kept: bool,
+    /// Sequence number that the checkpoint's key shows.
+    pub(super) sequence: i64,
+    /// The key says that the batch of this number is proven.
+    pub(super) proven: i64,
+    /// Rows up to this one may have been written by an attempt that was cut short.
+    pub(super) replay: u64,
+    /// Open rejects of the stream, once somebody asked for them.
+    pub(super) rejects: Option<Vec<(i64, RejectForm)>>,
+    /// Of a rehearsal: what would have been written.
+    pub(super) rehearsed: Rehearsed,
+}
+
+/// What a rehearsal would have written, for nothing of it can be read back.
+#[derive(Default)]
+pub(super) struct Rehearsed {
+    pub(super) inserted: u64,
+    pub(super) rows: HashSet<u128>,
+    pub(super) touched: HashMap<Vec<u8>, Touch>,
+    pub(super) claims: HashMap<u128, Key>,
+}
+
+/// A batch that was begun.
+pub(super) struct Batch {
+    /// The server's clock when it began, in milliseconds since 1970.
+    pub(super) now: i64,
+    /// The same as text.
+    pub(super) now_text: String,
+    /// A transaction is open, and commands wait in it.
+    pub(super) in_transaction: bool,
+    /// Commands on their way into the transaction.
+    pub(super) on_the_way: Option<JoinHandle<Result<()>>>,
+    /// Commands that wait here, on a cluster.
+    pub(super) commands: Vec<Command>,
+    /// Replies that the commands must have, in their order.
+    pub(super) expected: Vec<Expected>,
+    /// What goes into the ledger with it.
+    pub(super) ledger: Vec<Words>,
+    pub(super) inserted: u64,
+    pub(super) rows: HashSet<u128>,
+    pub(super) touched: HashMap<Vec<u8>, Touch>,
+}
+
+impl Batch {
+    pub(super) fn new(now: i64, now_text: String) -> Self {
+        Self {
+            now,
+            now_text,
+            in_transaction: false,
+            on_the_way: None,
+            commands: Vec::new(),
+            expected: Vec::new(),
+            ledger: Vec::new(),
+            inserted: 0,
+            rows: HashSet::new(),
+            touched: HashMap::new(),
+        }
+    }
+}
+
+/// What planning a portion has to know.
+pub(super) struct Writing<'a> {
+    pub(super) stream: &'a StreamTarget,
+    pub(super) policy: OnConflict,
+    pub(super) now: i64,
+    /// Rows that are there and equal may be this stream's own.
+    pub(super) replaying: bool,
+    /// Two rows may have one key.
+    pub(super) may_meet: bool,
+    /// Rows are remembered, because they will be asked for before they can be read back.
+    pub(super) remembers: bool,
+    open: &'a OpenStream,
+    batch: &'a Batch,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(open: &'a OpenStream, batch: &'a Batch) -> Self {
+        let may_meet = !open.target.keys_distinct;
+        let done = open.settled.as_ref().map_or(0, |settled| settled.counts.read);
+        Self {
+            stream: &open.target,
+            policy: open.target.on_conflict,
+            now: batch.now,
+            replaying: done < open.replay,
+            may_meet,
+            remembers: may_meet || open.split < 0,
+            open,
+            batch,
+        }
+    }
+
+    /// Split that is written.
+    pub(super) const fn split(&self) -> i32 {
+        self.open.split
+    }
+
+    /// Whether the row was written in this batch, or would have been in this rehearsal.
+    pub(super) fn is_written(&self, row: u128) -> bool {
+        self.batch.rows.contains(&row) || self.open.rehearsed.rows.contains(&row)
+    }
+
+    /// How a list has grown in this batch, or would have in this rehearsal.
+    pub(super) fn touched(&self, key: &[u8]) -> Option<Touch> {
+        let touched = self.batch.touched.get(key).or_else(|| self.open.rehearsed.touched.get(key));
+        touched.copied()
+    }
+}
+
+/// What no session without an open stream is asked for.
+pub(super) fn not_open() -> Error {
+    Error::new(ErrorKind::Internal, "no stream is open")
+}
+
+/// What no session outside of a batch is asked for.
+pub(super) fn no_batch() -> Error {
+    Error::new(ErrorKind::Internal, "no batch is open, so that nothing can be written")
+}

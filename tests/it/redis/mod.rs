@@ -1,0 +1,14 @@
+//! Redis: servers and clusters of the tests' own, what they hold, and the program writing there.
+
+pub(crate) mod cluster;
+pub(crate) mod dump;
+mod faults;
+mod killed;
+mod on_cluster;
+mod policies;
+mod rehearsed;
+mod rights;
+pub(crate) mod server;
+mod store;
+mod toy;
+mod values;
