@@ -44,7 +44,7 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
             found => return Err(other_type(&String::from_utf8_lossy(found.unwrap_or_default()))),
         };
         for some in members.chunks(MEMBERS_MAX) {
-            let present = present(reader, &key, some, (there, scored)).await?;
+            let present = present(reader, &key, some, (there && !writing.direct, scored)).await?;
             add(&mut planned, writing, &key, (some, &present), scored)?;
         }
         if portion.layout.expiry.is_some() {

@@ -89,7 +89,7 @@ async fn there(
     live: &[(usize, Vec<u8>)],
 ) -> Result<HashSet<usize>> {
     let mut there = HashSet::new();
-    if live.is_empty() {
+    if live.is_empty() || writing.direct {
         return Ok(there);
     }
     if !reader.is_cluster() {

@@ -119,12 +119,12 @@ impl Session for RedisSession {
         count::is_empty(&mut self.reader, &self.names, &open.layout).await
     }
 
-    async fn begin(&mut self, sequence: i64, _direct: bool) -> Result<()> {
+    async fn begin(&mut self, sequence: i64, direct: bool) -> Result<()> {
         if self.batch.is_some() {
             return Err(Error::new(ErrorKind::Internal, "a batch is open already"));
         }
         let now = moment::now(&mut self.reader, &self.names).await?;
-        let batch = Batch::new(now.milliseconds, now.text);
+        let batch = Batch::new(now.milliseconds, now.text, direct && !self.identity.dry_run);
         if self.identity.dry_run {
             self.batch = Some(batch);
             return Ok(());

@@ -53,6 +53,8 @@ pub(super) struct Batch {
     pub(super) now: i64,
     /// The same as text.
     pub(super) now_text: String,
+    /// No row of the stream can be there yet.
+    pub(super) direct: bool,
     /// A transaction is open, and commands wait in it.
     pub(super) in_transaction: bool,
     /// Commands on their way into the transaction.
@@ -69,10 +71,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(now: i64, now_text: String) -> Self {
+    pub(super) fn new(now: i64, now_text: String, direct: bool) -> Self {
         Self {
             now,
             now_text,
+            direct,
             in_transaction: false,
             on_the_way: None,
             commands: Vec::new(),
@@ -94,6 +97,9 @@ pub(super) struct Writing<'a> {
     pub(super) replaying: bool,
     /// Two rows may have one key.
     pub(super) may_meet: bool,
+    /// Rows are new, and the replies will say if one was not after all: nothing is looked up. The
+    /// batch is then written again, and looks.
+    pub(super) direct: bool,
     /// Rows are remembered, because they will be asked for before they can be read back.
     pub(super) remembers: bool,
     open: &'a OpenStream,
@@ -104,12 +110,14 @@ impl<'a> Writing<'a> {
     pub(super) fn new(open: &'a OpenStream, batch: &'a Batch) -> Self {
         let may_meet = !open.target.keys_distinct;
         let done = open.settled.as_ref().map_or(0, |settled| settled.counts.read);
+        let replaying = done < open.replay;
         Self {
             stream: &open.target,
             policy: open.target.on_conflict,
             now: batch.now,
-            replaying: done < open.replay,
+            replaying,
             may_meet,
+            direct: batch.direct && !replaying && !may_meet && open.target.on_conflict == OnConflict::Update,
             remembers: may_meet || open.split < 0,
             open,
             batch,
