@@ -114,6 +114,15 @@ impl ColumnType {
     /// An instant with microseconds.
     pub const INSTANT: Self = Self::Timestamp { digits: 6, zoned: true };
 
+    /// Whether its values are numbers.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::Int16 | Self::Int32 | Self::Int64 | Self::Float32 | Self::Float64 | Self::Decimal { .. } | Self::Numeric { .. }
+        )
+    }
+
     /// The Arrow type of a column of this type. Opaque values travel as `Binary`.
     #[must_use]
     pub fn arrow(&self) -> DataType {

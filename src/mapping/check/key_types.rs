@@ -41,7 +41,12 @@ pub fn keyed_shapes(stream: &Stream, source: &Table, source_key: &[String], targ
     }
     if let Some(score) = &layout.score {
         let help = "convert it to a number, or read it as one: [stream.types]";
-        typed(score, is_number, "the score of a sorted set, which is a number", help);
+        typed(
+            score,
+            ColumnType::is_number,
+            "the score of a sorted set, which is a number",
+            help,
+        );
     }
     if let Some(Expiry::At(column)) = &layout.expiry {
         let help = "convert it to timestamptz, or read it as such: [stream.types]";
@@ -68,19 +73,6 @@ fn no_order(keyed: &Keyed) -> Finding {
 
 const fn is_whole(ty: &ColumnType) -> bool {
     matches!(ty, ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64)
-}
-
-const fn is_number(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Int16
-            | ColumnType::Int32
-            | ColumnType::Int64
-            | ColumnType::Float32
-            | ColumnType::Float64
-            | ColumnType::Decimal { .. }
-            | ColumnType::Numeric { .. }
-    )
 }
 
 const fn is_moment(ty: &ColumnType) -> bool {

@@ -283,8 +283,7 @@ pub(super) fn intent_words(names: &Names, (stream, split): (&str, i32), sequence
 }
 
 fn index_words(names: &Names, stream: &str, split: i32) -> Words {
-    let member = format!("{split}:{stream}");
-    words("SADD", &[&names.streams(), member.as_bytes()])
+    words("SADD", &[&names.streams(), &Names::member(stream, split)])
 }
 
 /// Says in the ledger that the last batch was seen to be right.
@@ -305,18 +304,28 @@ pub(super) async fn prove(session: &mut RedisSession) -> Result<()> {
     Ok(())
 }
 
-/// Rows are there now that the streams' own checkpoints do not know of.
+/// Rows are there now that the streams' own checkpoints do not know of: neither the last one nor the
+/// one before it says any more that the target was empty. Nothing else of them changes.
 async fn not_empty(session: &mut RedisSession, of: &Checkpoint) -> Result<Vec<Words>> {
     let mut commands = Vec::new();
-    let found = ledger_read::checkpoints(&mut session.reader, &session.names, &of.project).await?;
-    for checkpoint in found {
-        if checkpoint.stream == of.stream && checkpoint.target_was_empty {
-            let key = session.names.checkpoint(&checkpoint.stream, checkpoint.split);
+    let splits = ledger_read::splits(&mut session.reader, &session.names).await?;
+    for (split, _) in splits
+        .into_iter()
+        .filter(|(split, stream)| *split >= 0 && *stream == of.stream)
+    {
+        let key = session.names.checkpoint(&of.stream, split);
+        let question = Command::of("HMGET", &key).arg(b"now").arg(b"before");
+        let found = form::parts(session.reader.ask(question).await?);
+        for (field, found) in [b"now".as_slice(), b"before"].into_iter().zip(&found) {
+            let Some(text) = form::bytes(found).filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            let checkpoint = form::read_checkpoint(text, (&of.project, &of.stream, split))?;
             let changed = Checkpoint {
                 target_was_empty: false,
                 ..checkpoint
             };
-            commands.push(words("HSET", &[&key, b"now", form::checkpoint(&changed).as_bytes()]));
+            commands.push(words("HSET", &[&key, field, form::checkpoint(&changed).as_bytes()]));
         }
     }
     Ok(commands)

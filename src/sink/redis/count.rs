@@ -56,7 +56,7 @@ impl Keys {
 }
 
 fn glob(names: &Names, pattern: &Pattern) -> String {
-    format!("{}{}", escape_glob(&String::from_utf8_lossy(names.prefix())), pattern.glob())
+    format!("{}{}", escape_glob(names.prefix()), pattern.glob())
 }
 
 /// Whether no key of a stream is there.

@@ -2,7 +2,6 @@
 
 use super::command::Command;
 use super::count::Keys;
-use super::form::{bytes, parts};
 use super::ledger_read;
 use super::link::Link;
 use super::names::Names;
@@ -26,16 +25,10 @@ pub(super) async fn stream(link: &mut Link, names: &Names, stream: &str) -> Resu
         words("DEL", &[&names.touched(stream, 0)]),
         words("DEL", &[&names.claims(stream)]),
     ];
-    for member in parts(link.ask(Command::of("SMEMBERS", &names.streams())).await?) {
-        let member = bytes(&member).unwrap_or_default();
-        let text = String::from_utf8_lossy(member).into_owned();
-        if let Some((split, name)) = text.split_once(':')
-            && name == stream
-            && let Ok(split) = split.parse()
-        {
-            commands.push(words("DEL", &[&names.checkpoint(stream, split)]));
-            commands.push(words("SREM", &[&names.streams(), member]));
-        }
+    let splits = ledger_read::splits(link, names).await?;
+    for (split, _) in splits.iter().filter(|(_, of)| of == stream) {
+        commands.push(words("DEL", &[&names.checkpoint(stream, *split)]));
+        commands.push(words("SREM", &[&names.streams(), &Names::member(stream, *split)]));
     }
     let open = |_: i64, reject: &super::form::RejectForm| reject.stream == stream;
     for (id, _) in ledger_read::rejects(link, names, open).await? {

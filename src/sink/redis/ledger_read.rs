@@ -63,18 +63,21 @@ fn read_kept(fields: &[Value], place: (&str, &str, i32)) -> Result<Option<Kept>>
     }))
 }
 
+/// Splits that have a checkpoint, with their streams.
+pub(super) async fn splits(link: &mut Link, names: &Names) -> Result<Vec<(i32, String)>> {
+    let members = parts(link.ask(Command::of("SMEMBERS", &names.streams())).await?);
+    let read = members.iter().map(|member| {
+        let (split, stream) = std::str::from_utf8(bytes(member)?).ok()?.split_once(':')?;
+        Some((split.parse().ok()?, stream.to_owned()))
+    });
+    read.collect::<Option<_>>().ok_or_else(form::unreadable)
+}
+
 /// All checkpoints of a project, as far as they are proven.
 pub(super) async fn checkpoints(link: &mut Link, names: &Names, project: &str) -> Result<Vec<Checkpoint>> {
     let mut found = Vec::new();
-    for member in parts(link.ask(Command::of("SMEMBERS", &names.streams())).await?) {
-        let member = String::from_utf8_lossy(bytes(&member).unwrap_or_default()).into_owned();
-        let Some((split, stream)) = member.split_once(':') else {
-            continue;
-        };
-        let Ok(split) = split.parse::<i32>() else { continue };
-        if split < 0 {
-            continue;
-        }
+    for (split, stream) in splits(link, names).await?.into_iter().filter(|(split, _)| *split >= 0) {
+        let stream = stream.as_str();
         let Some(kept) = kept(link, names, (project, stream, split)).await? else {
             continue;
         };

@@ -41,7 +41,7 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
         let there = match bytes(&found) {
             Some(b"none") => false,
             Some(found) if found == portion.layout.key_type.stored().as_bytes() => true,
-            found => return Err(other_type(&String::from_utf8_lossy(found.unwrap_or_default()))),
+            found => return Err(other_type(found)),
         };
         for some in members.chunks(MEMBERS_MAX) {
             let present = present(reader, &key, some, (there && !writing.direct, scored)).await?;

@@ -42,6 +42,11 @@ impl Names {
         self.of("streams")
     }
 
+    /// A split as [`Self::streams`] has it.
+    pub(super) fn member(stream: &str, split: i32) -> Vec<u8> {
+        format!("{split}:{stream}").into_bytes()
+    }
+
     /// A checkpoint.
     pub(super) fn checkpoint(&self, stream: &str, split: i32) -> Vec<u8> {
         self.of(&format!("checkpoint:{split}:{stream}"))
@@ -91,8 +96,8 @@ impl Names {
     }
 
     /// What keys of the application begin with.
-    pub(super) fn prefix(&self) -> &[u8] {
-        self.prefix.as_bytes()
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 }
 

@@ -111,7 +111,7 @@ async fn lengths(
             let free = match bytes(&found) {
                 Some(b"none") => true,
                 Some(found) if found == wanted.as_bytes() => writing.policy == OnConflict::Update,
-                found => return Err(other_type(&String::from_utf8_lossy(found.unwrap_or_default()))),
+                found => return Err(other_type(found)),
             };
             lengths[at] = free.then(Touch::default);
         }

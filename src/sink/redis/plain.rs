@@ -108,7 +108,7 @@ async fn there(
             Some(found) if found == wanted.as_bytes() => drop(there.insert(at)),
             // A row of this batch that is not carried out yet cannot be of another type.
             found if !writing.is_written(identity(&live[at].1, &[])) => {
-                return Err(other_type(&String::from_utf8_lossy(found.unwrap_or_default())));
+                return Err(other_type(found));
             }
             _ => {}
         }

@@ -17,8 +17,8 @@ const STAGED_BYTES: usize = 256;
 pub(super) struct Portion<'a> {
     pub(super) layout: &'a Layout,
     keys: Keys,
-    prefix: &'a [u8],
-    values: Vec<(&'a [u8], Values)>,
+    prefix: &'a str,
+    values: Vec<(&'a str, Values)>,
     score: Option<Values>,
     expiry: Option<Values>,
     rows: usize,
@@ -66,10 +66,10 @@ pub(super) fn duplicate(detail: &str) -> Error {
 }
 
 /// The key holds something else.
-pub(super) fn other_type(found: &str) -> Error {
+pub(super) fn other_type(found: Option<&[u8]>) -> Error {
     let known = ["string", "hash", "set", "zset", "list", "stream"]
         .into_iter()
-        .find(|known| *known == found);
+        .find(|known| Some(known.as_bytes()) == found);
     Error::refused(Refusal {
         column: None,
         reason: Reason::Refused,
@@ -88,7 +88,7 @@ impl<'a> Portion<'a> {
     pub(super) fn of(
         stream: &'a StreamTarget,
         layout: &'a Layout,
-        (prefix, bytes_max): (&'a [u8], usize),
+        (prefix, bytes_max): (&'a str, usize),
         rows: &RecordBatch,
     ) -> Result<Self> {
         let keys = Keys::render(layout, &stream.columns, rows).map_err(Error::refused)?;
@@ -109,7 +109,7 @@ impl<'a> Portion<'a> {
                 .ok_or_else(missing)?;
             Values::of(name, &stream.columns[at].ty, rows.column(at), layout.moments).ok_or_else(missing)
         };
-        let fields = layout.values.iter().map(|name| Ok((name.as_bytes(), values(name)?)));
+        let fields = layout.values.iter().map(|name| Ok((name.as_str(), values(name)?)));
         let expiry = match &layout.expiry {
             Some(Expiry::At(name)) => Some(values(name)?),
             _ => None,
@@ -136,7 +136,7 @@ impl<'a> Portion<'a> {
     pub(super) fn key(&self, row: usize) -> Vec<u8> {
         let rendered = self.keys.get(row);
         let mut key = Vec::with_capacity(self.prefix.len() + rendered.len());
-        key.extend_from_slice(self.prefix);
+        key.extend_from_slice(self.prefix.as_bytes());
         key.extend_from_slice(rendered);
         key
     }
@@ -158,12 +158,12 @@ impl<'a> Portion<'a> {
         let mut given = 0;
         for (name, values) in &mut self.values {
             if values.is_null(row) {
-                give(name, None);
+                give(name.as_bytes(), None);
                 continue;
             }
             let bytes = values.bytes(row).map_err(Error::refused)?;
             check_size(&bytes, name, self.bytes_max)?;
-            give(name, Some(&bytes));
+            give(name.as_bytes(), Some(&bytes));
             given += 1;
         }
         if given == 0 {
@@ -190,7 +190,7 @@ impl<'a> Portion<'a> {
                 if at > 0 {
                     text.push(',');
                 }
-                crate::data::text::quoted(&mut text, &String::from_utf8_lossy(name));
+                crate::data::text::quoted(&mut text, name);
                 text.push(':');
                 values.push_json(row, &mut text).map_err(Error::refused)?;
             }
@@ -200,7 +200,7 @@ impl<'a> Portion<'a> {
         } else if let Some((_, values)) = self.values.first_mut() {
             out.extend_from_slice(&values.bytes(row).map_err(Error::refused)?);
         }
-        let name = self.values.first().map_or(&[][..], |(name, _)| name);
+        let name = self.values.first().map_or("", |(name, _)| name);
         check_size(out, name, self.bytes_max)
     }
 
@@ -216,15 +216,11 @@ impl<'a> Portion<'a> {
     }
 }
 
-fn check_size(bytes: &[u8], column: &[u8], bytes_max: usize) -> Result<()> {
+fn check_size(bytes: &[u8], column: &str, bytes_max: usize) -> Result<()> {
     if bytes.len() <= bytes_max {
         return Ok(());
     }
-    Err(too_large(
-        Some(String::from_utf8_lossy(column).into_owned()),
-        "a value",
-        bytes_max,
-    ))
+    Err(too_large(Some(column.to_owned()), "a value", bytes_max))
 }
 
 fn too_large(column: Option<String>, what: &str, bytes_max: usize) -> Error {

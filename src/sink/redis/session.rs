@@ -9,7 +9,8 @@
 //! are right and replicas have confirmed them.
 //!
 //! Rows of a portion are looked up before they are written, over a second connection, so that what
-//! the target refuses is known before anything is sent.
+//! the target refuses is known before anything is sent. Where no key of the stream was there when it
+//! began, and those that are would be updated, the replies tell soon enough if one is there after all.
 
 use std::sync::Arc;
 

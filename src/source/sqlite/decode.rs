@@ -251,16 +251,7 @@ impl ListCells {
     }
 
     fn append_element(&mut self, element: &str) -> Result<(), Problem> {
-        let number = matches!(
-            self.element,
-            ColumnType::Int16
-                | ColumnType::Int32
-                | ColumnType::Int64
-                | ColumnType::Float32
-                | ColumnType::Float64
-                | ColumnType::Decimal { .. }
-                | ColumnType::Numeric { .. }
-        );
+        let number = self.element.is_number();
         match (element.as_bytes().first(), &self.element) {
             (Some(b'n'), ty) if !matches!(ty, ColumnType::Json { .. }) => self.cells.append_null(),
             (Some(b'"'), ColumnType::List(_)) => return Err(Problem::NotList),

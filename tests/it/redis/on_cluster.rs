@@ -26,6 +26,7 @@ fn values_and_policies_are_those_of_a_server() {
         policies::collisions,
         policies::mended,
         policies::subject,
+        policies::subject_beside_an_unproven_batch,
         rehearsed::dry,
         rehearsed::prefixed,
         rehearsed::busy,

@@ -265,14 +265,14 @@ pub(super) fn mended(store: &Store) {
     assert!(store.dump().len() >= before.len());
 }
 
+/// The streams, each with a subject.
+fn with_subjects() -> String {
+    streams("update").replace("[[stream]]", "[[stream]]\nsubject = { row = \"id = $key\" }")
+}
+
 /// One subject's rows.
 pub(super) fn subject(store: &Store) {
-    let only: Vec<String> = streams("update")
-        .split("[[stream]]")
-        .filter(|part| !part.is_empty())
-        .map(|part| format!("[[stream]]\nsubject = {{ row = \"id = $key\" }}{part}"))
-        .collect();
-    let toy = Toy::of(&store.url(), ROWS, &only.concat());
+    let toy = Toy::of(&store.url(), ROWS, &with_subjects());
     let figures = toy.figures(0, &["--for", "row=1"]);
     assert_eq!(figures["hashes"], [1, 1, 0, 0, 0, 0]);
     assert_eq!(shown(store, "h:1"), "name=one note=first for 2 h");
@@ -287,6 +287,22 @@ pub(super) fn subject(store: &Store) {
     assert_eq!(shown(store, "q:1"), "one for 2 h");
     assert_eq!(shown(store, "h:3"), "name=three for 2 h");
     assert_eq!(shown(store, "z"), "one=10 two=20 three=30 four=40");
+}
+
+/// One subject's rows beside a batch that is not proven: its stream knows that rows are there now, and
+/// everything else of its checkpoint stays.
+pub(super) fn subject_beside_an_unproven_batch(store: &Store) {
+    let toy = Toy::of(&store.url(), ROWS, &with_subjects());
+    toy.figures(0, &[]);
+    let checkpoint = "dbferry:{demo}:checkpoint:0:hashes";
+    store.query::<()>(&["HSET", checkpoint, "proven", "0"]);
+    let now = |field: &str| store.query::<String>(&["HGET", checkpoint, field]);
+    let before = now("now");
+    assert!(before.contains(r#""target_was_empty":true"#), "{before}");
+    toy.figures(0, &["--for", "row=1"]);
+    let told = before.replace(r#""target_was_empty":true"#, r#""target_was_empty":false"#);
+    assert_eq!(now("now"), told);
+    assert_eq!((now("sequence"), now("proven")), ("1".to_owned(), "0".to_owned()));
 }
 
 macro_rules! on_a_server {
@@ -305,4 +321,5 @@ on_a_server! {
     rows_that_come_to_one_key_are_refused_or_the_later_one_wins => collisions,
     rejects_are_mended_and_streams_are_moved_anew => mended,
     rows_of_one_subject_are_moved_alone => subject,
+    rows_of_one_subject_change_nothing_of_a_batch_that_is_not_proven => subject_beside_an_unproven_batch,
 }
