@@ -1,5 +1,5 @@
-//! The feed: reading and transforming ahead of the writer, in tasks of their own, so that the
-//! target never waits for either. Channels between them are short, so that memory stays flat.
+//! The feed: reading, transforming and encoding ahead of the writer, in tasks of their own, so that
+//! the target never waits for them. Channels between them are short, so that memory stays flat.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::stream::ReadRequest;
-use crate::source::Batches;
+use crate::sink::{Encode, Encoded};
+use crate::source::{Batches, give_way};
 use crate::{Error, ErrorKind, Result};
 
 /// Transformed portions that may wait for the writer.
@@ -30,6 +31,8 @@ pub struct Portion {
     pub target: TargetBatch,
     /// Digest of the mapped rows, taken here so that the writer need not.
     pub digest: Digest,
+    /// The mapped rows, ready to be sent.
+    pub encoded: Option<Encoded>,
 }
 
 impl Portion {
@@ -66,11 +69,17 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
 
 impl Feed {
     /// Transforms what is read.
-    pub(super) fn of(mut batches: Batches, stream: &PlannedStream) -> Self {
+    pub(super) fn of(batches: Batches, stream: &PlannedStream) -> Self {
+        Self::encoding(batches, stream, None)
+    }
+
+    /// Transforms what is read, and makes it ready to be sent.
+    pub(super) fn encoding(mut batches: Batches, stream: &PlannedStream, encoder: Option<Arc<dyn Encode>>) -> Self {
         let transform = Arc::clone(&stream.transform);
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         // The transform is pure computation: it gets a thread of its own.
         tokio::task::spawn_blocking(move || {
+            give_way();
             while let Some(batch) = batches.blocking_recv() {
                 let portion = batch.and_then(|source| {
                     let target = transform.apply(&source)?;
@@ -83,7 +92,13 @@ impl Feed {
                     } else {
                         Digest::of(&target.rows)
                     };
-                    Ok(Portion { source, target, digest })
+                    let ready = encoder.as_ref().and_then(|encoder| encoder.encode(&target.rows));
+                    Ok(Portion {
+                        source,
+                        target,
+                        digest,
+                        encoded: ready,
+                    })
                 });
                 let failed = portion.is_err();
                 if sender.blocking_send(portion).is_err() || failed {

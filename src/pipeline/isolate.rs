@@ -10,20 +10,20 @@ use crate::Result;
 use crate::data::counts::Written;
 use crate::data::reject::Reason;
 use crate::error::{Refusal, Retry};
-use crate::sink::Session;
+use crate::sink::{Encoded, Session};
 
 /// Writes all rows that the target accepts; returns what it did and, by row number, why the
-/// others were refused. In a table that `refers_to_itself` a row may need another of the same
+/// others were refused. `encoded` are these rows, ready to be sent. In a table that `refers_to_itself` a row may need another of the same
 /// portion that comes after it: such rows are tried again until no more of them is accepted.
 ///
 /// # Errors
 /// Anything but a refusal, at once.
 pub async fn write(
     session: &mut dyn Session,
-    rows: &RecordBatch,
+    (rows, encoded): (&RecordBatch, Option<Encoded>),
     refers_to_itself: bool,
 ) -> Result<(Written, Vec<(usize, Refusal)>)> {
-    let (mut written, mut refused) = bisect(session, rows, 0, rows.num_rows()).await?;
+    let (mut written, mut refused) = bisect(session, (rows, encoded), 0, rows.num_rows()).await?;
     let mut waiting = usize::MAX;
     loop {
         let (retry, keep): (Vec<_>, Vec<_>) = refused
@@ -36,7 +36,7 @@ pub async fn write(
         }
         waiting = retry.len();
         for (row, _) in retry {
-            let (more, again) = bisect(session, rows, row, 1).await?;
+            let (more, again) = bisect(session, (rows, None), row, 1).await?;
             written += more;
             refused.extend(again);
         }
@@ -47,7 +47,7 @@ pub async fn write(
 
 async fn bisect(
     session: &mut dyn Session,
-    rows: &RecordBatch,
+    (rows, mut encoded): (&RecordBatch, Option<Encoded>),
     start: usize,
     length: usize,
 ) -> Result<(Written, Vec<(usize, Refusal)>)> {
@@ -59,7 +59,13 @@ async fn bisect(
         if length == 0 {
             continue;
         }
-        match session.write(&rows.slice(start, length)).await {
+        let part = rows.slice(start, length);
+        // The whole is the first to be tried.
+        let outcome = match encoded.take() {
+            Some(encoded) => session.write_encoded(&part, encoded).await,
+            None => session.write(&part).await,
+        };
+        match outcome {
             Ok(done) => written += done,
             Err(error) if error.kind().policy().retry == Retry::Isolate => {
                 if length > 1 {

@@ -240,7 +240,7 @@ pub(super) async fn move_rows(job: &Job<'_>, session: &mut dyn Session, progress
     checkpoint.sequence = found.map_or(0, |found| found.sequence);
     progress.checkpoint = Some(checkpoint.clone());
     let rows = worker::of_source(job.source.count_subject(origin, subject).await, progress)?;
-    let mut feed = worker::of_source(worker::open_feed(job, None).await, progress)?;
+    let mut feed = worker::of_source(worker::open_feed(job, None, None).await, progress)?;
     session.begin(checkpoint.sequence, false).await?;
     let batch = match fill(job, session, &checkpoint, &mut feed, progress).await {
         Ok(batch) => batch,

@@ -4,6 +4,7 @@
 //! checkpoint and ledger entry are added, all of it commits at once, and only then is anyone
 //! told (Invariants 1 to 4).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
 use crate::ledger::Checkpoint;
-use crate::sink::Session;
+use crate::sink::{Encode, Session};
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
 
@@ -118,7 +119,8 @@ pub(super) async fn move_rows(
     progress: &mut Progress,
 ) -> Result<Checkpoint> {
     check_rejects(job)?;
-    let opened = open_feed(job, checkpoint.position.clone()).await;
+    let encoder = session.encoder(checkpoint.target_was_empty).await?;
+    let opened = open_feed(job, checkpoint.position.clone(), encoder).await;
     let mut feed = of_source(opened, progress)?;
     let mut next = of_source(next_portion(job, &mut feed).await, progress)?;
     while !checkpoint.complete {
@@ -144,13 +146,13 @@ pub(super) async fn move_rows(
     Ok(checkpoint)
 }
 
-pub(super) async fn open_feed(job: &Job<'_>, after: Option<Position>) -> Result<Feed> {
+pub(super) async fn open_feed(job: &Job<'_>, after: Option<Position>, encoder: Option<Arc<dyn Encode>>) -> Result<Feed> {
     let request = feed::request(job.stream, after, None, job.limits);
     let batches = match job.seat {
         Some(seat) => seat.read(request).await?,
         None => job.source.read(request).await?,
     };
-    Ok(Feed::of(batches, job.stream))
+    Ok(Feed::encoding(batches, job.stream, encoder))
 }
 
 /// The next portion, unless a stop is asked for while there is none: a source that is waited for
@@ -254,6 +256,7 @@ pub(super) async fn write_portion(
         source,
         mut target,
         mut digest,
+        mut encoded,
     } = portion;
     let mut rejects = source.rejects.clone();
     rejects.append(&mut target.rejects);
@@ -261,12 +264,13 @@ pub(super) async fn write_portion(
         let collisions = claim::claim(session, &job.stream.write, &source, &mut target).await?;
         if !collisions.rejects.is_empty() {
             digest = Digest::of(&target.rows);
+            encoded = None;
         }
         rejects.extend(collisions.rejects);
         batch.over += collisions.over;
     }
     if target.rows.num_rows() > 0 {
-        let (written, refused) = isolate::write(session, &target.rows, job.stream.refers_to_itself).await?;
+        let (written, refused) = isolate::write(session, (&target.rows, encoded), job.stream.refers_to_itself).await?;
         if written.total() + refused.len() as u64 != target.rows.num_rows() as u64 {
             return Err(disagreement(
                 job,

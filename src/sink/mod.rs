@@ -5,6 +5,8 @@
 //! at all (Invariant 1), and a batch that was already committed is never applied again
 //! (Invariants 2 and 3).
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -18,9 +20,12 @@ use crate::data::table::{Table, TableName};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 
+mod encode;
 mod postgres;
 mod redis;
 mod sqlite;
+
+pub use encode::{Encode, Encoded};
 
 /// Who wants to write.
 #[derive(Debug, Clone)]
@@ -108,8 +113,8 @@ pub trait Sink: Send + Sync {
 /// committed is gone.
 ///
 /// Order of calls, by the pipeline alone:
-/// `open_stream`, then `suspend` where the stream has keys for it, then per batch `begin`, any
-/// number of `claim`, `write` and `reject`, then `commit` or `rollback`; after the last batch
+/// `open_stream`, then `suspend` where the stream has keys for it, `encoder`, then per batch `begin`,
+/// any number of `claim`, `write` (or `write_encoded`) and `reject`, then `commit` or `rollback`; after the last batch
 /// `finish_stream`. When all streams are complete, `restore` for every key that is `suspended`;
 /// where that finds orphans, `open_stream` of a stream that writes their table, `suspend` and
 /// `find_orphans`, and then batches of `claim`, `remove` and `reject`. At the very end `finish`.
@@ -151,6 +156,20 @@ pub trait Session: Send {
     /// [`ErrorKind::Refused`]. The returned figures are the server's own; they add up to the
     /// rows given, or it is an error (a trigger that drops rows is [`ErrorKind::Refused`]).
     async fn write(&mut self, rows: &RecordBatch) -> Result<Written>;
+
+    /// What makes rows of the open stream ready to be sent before their batch has begun, where there
+    /// is such a thing. `direct` as for [`Session::begin`]. Asked for once before the first batch.
+    async fn encoder(&mut self, direct: bool) -> Result<Option<Arc<dyn Encode>>> {
+        let _ = direct;
+        Ok(None)
+    }
+
+    /// As [`Session::write`], with what [`Session::encoder`] has made of these very rows. Where that
+    /// does not hold any more, the rows themselves are written.
+    async fn write_encoded(&mut self, rows: &RecordBatch, encoded: Encoded) -> Result<Written> {
+        drop(encoded);
+        self.write(rows).await
+    }
 
     /// Stores rejects in the batch's transaction.
     async fn reject(&mut self, run: Uuid, sequence: i64, rejects: &[Reject]) -> Result<()>;

@@ -24,6 +24,8 @@ mod postgres;
 mod reader;
 mod sqlite;
 
+pub(crate) use reader::give_way;
+
 /// Batches in the order they were read. The reader blocks when the channel is full, and stops
 /// when the receiver is dropped. After an `Err` nothing follows. An empty stream yields nothing.
 pub type Batches = mpsc::Receiver<Result<SourceBatch>>;

@@ -214,9 +214,9 @@ impl Values {
     fn push(&self, row: usize, out: &mut String) -> Result<(), Refusal> {
         let fits = match &self.kind {
             Kind::Bool(values) => plain(out, u8::from(values.value(row))),
-            Kind::Int16(values) => plain(out, values.value(row)),
-            Kind::Int32(values) => plain(out, values.value(row)),
-            Kind::Int64(values) => plain(out, values.value(row)),
+            Kind::Int16(values) => whole(out, values.value(row)),
+            Kind::Int32(values) => whole(out, values.value(row)),
+            Kind::Int64(values) => whole(out, values.value(row)),
             // The shortest form of a single reads back as the same single.
             Kind::Float32(values) => plain(out, values.value(row)),
             Kind::Float64(values) => plain(out, values.value(row)),
@@ -224,7 +224,10 @@ impl Values {
                 text::decimal(out, values.value(row), *scale);
                 true
             }
-            Kind::Text(values) | Kind::Numeric(values) | Kind::Json(values) => plain(out, values.value(row)),
+            Kind::Text(values) | Kind::Numeric(values) | Kind::Json(values) => {
+                out.push_str(values.value(row));
+                true
+            }
             Kind::Bytes(values) => plain(out, hex::encode(values.value(row))),
             Kind::Uuid(values) => {
                 text::uuid(out, values.value(row));
@@ -271,7 +274,7 @@ impl Values {
         if micros % unit != 0 {
             return Err(self.refuse(Reason::Inexact, "it has a smaller fraction than the stream's `moments` hold"));
         }
-        plain(out, micros / unit);
+        whole(out, micros / unit);
         Ok(())
     }
 
@@ -294,6 +297,12 @@ impl Values {
             Kind::List(array, _) => array,
         }
     }
+}
+
+/// Always fits.
+fn whole(out: &mut String, value: impl itoa::Integer) -> bool {
+    out.push_str(itoa::Buffer::new().format(value));
+    true
 }
 
 /// Always fits.

@@ -10,8 +10,8 @@ pub(super) struct Command {
     pub(super) cmd: Cmd,
     /// Its first word.
     pub(super) name: &'static str,
-    /// Slot of its key.
-    pub(super) slot: u16,
+    /// Slot of its key, where that is not its first argument.
+    slot: Option<u16>,
     /// Roughly what it takes on the way.
     pub(super) bytes: usize,
 }
@@ -24,7 +24,7 @@ impl Command {
         Self {
             cmd,
             name,
-            slot: slot::of(key),
+            slot: None,
             bytes: name.len() + key.len() + 32,
         }
     }
@@ -36,7 +36,7 @@ impl Command {
         Self {
             cmd,
             name,
-            slot: slot::of(key),
+            slot: None,
             bytes: name.len() + key.len() + 32,
         }
     }
@@ -51,7 +51,7 @@ impl Command {
         Self {
             cmd,
             name: "EVAL",
-            slot: keys.first().map_or(0, |key| slot::of(key)),
+            slot: Some(keys.first().map_or(0, |key| slot::of(key))),
             bytes: text.len() + keys.iter().map(|key| key.len() + 16).sum::<usize>(),
         }
     }
@@ -68,9 +68,18 @@ impl Command {
         Self {
             cmd,
             name,
-            slot: slot::of(key),
+            slot: Some(slot::of(key)),
             bytes: bytes + 32,
         }
+    }
+
+    /// Slot of its key; only a cluster asks for it.
+    pub(super) fn slot(&self) -> u16 {
+        let of_key = || match self.cmd.args_iter().nth(1) {
+            Some(redis::Arg::Simple(key)) => slot::of(key),
+            _ => 0,
+        };
+        self.slot.unwrap_or_else(of_key)
     }
 
     /// One more argument.

@@ -8,6 +8,7 @@ use super::names::Names;
 use super::ordered::Grown;
 use super::planned::{Expected, Planned};
 use super::publish;
+use super::queue::Queue;
 use super::session::RedisSession;
 use super::stream::{Batch, no_batch};
 use super::transact::{Outcome, Words, transact, words};
@@ -28,32 +29,24 @@ pub(super) async fn take(session: &mut RedisSession, planned: Planned) -> Result
         batch.commands.extend(planned.commands);
         return Ok(());
     }
-    arrived(batch).await?;
-    let mut commands = planned.commands;
+    let link = &session.link;
+    let queue = batch.queue.get_or_insert_with(|| Queue::open(link.clone()));
+    let mut is_sent = true;
     if !std::mem::replace(&mut batch.in_transaction, true) {
-        commands.insert(0, Command::keyless("MULTI", &[]));
+        is_sent = queue.push(vec![Command::keyless("MULTI", &[])]).await;
     }
-    let mut link = session.link.clone();
-    batch.on_the_way = Some(tokio::spawn(async move {
-        for reply in link.ask_all(commands).await? {
-            link.sound(reply, "MULTI")?;
-        }
-        Ok(())
-    }));
-    Ok(())
+    if is_sent && queue.push(planned.commands).await {
+        return Ok(());
+    }
+    arrived(batch).await?;
+    Err(Error::new(ErrorKind::Internal, "a batch was closed while it was being sent"))
 }
 
 /// Waits until what was sent is in the transaction.
 async fn arrived(batch: &mut Batch) -> Result<()> {
-    let Some(sending) = batch.on_the_way.take() else {
-        return Ok(());
-    };
-    match sending.await {
-        Ok(sent) => sent,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::new(ErrorKind::Lost, "sending a batch was given up")),
-        },
+    match batch.queue.take() {
+        Some(queue) => queue.close().await,
+        None => Ok(()),
     }
 }
 

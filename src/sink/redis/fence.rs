@@ -3,6 +3,7 @@
 
 use arrow::record_batch::RecordBatch;
 
+use super::encoder::Ahead;
 use super::portion::Portion;
 use super::session::RedisSession;
 use super::stream::{OpenStream, Writing, no_batch, not_open};
@@ -81,6 +82,15 @@ impl RedisSession {
         let kept = ledger_read::kept(&mut self.reader, &self.names, place).await?;
         open.settled = kept.and_then(|kept| kept.settled).filter(|_| !restart);
         Ok(open.settled.clone())
+    }
+
+    /// Whether what was made ahead of the batch may go into it: nothing has to be looked up, and the
+    /// moments of expiry are those of now.
+    pub(super) fn may_send(&self, ahead: &Ahead) -> bool {
+        let (Some(open), Some(batch)) = (&self.stream, &self.batch) else {
+            return false;
+        };
+        Writing::new(open, batch).direct && ahead.is_of(batch.now)
     }
 
     pub(super) async fn plan(&mut self, rows: &RecordBatch) -> Result<super::planned::Planned> {

@@ -85,6 +85,26 @@ impl Link {
         self.all(commands, true).await
     }
 
+    /// A pipeline to one server, behind all of those that were polled before it for the first time; on
+    /// a cluster nothing is sent this way.
+    pub(super) fn send(&self, pipeline: Pipeline) -> impl Future<Output = Result<Vec<Value>>> + Send + use<> {
+        let link = self.clone();
+        // What is polled is sent: it is never put off to be fair to others.
+        tokio::task::unconstrained(async move {
+            let Way::Single(mut connection) = link.way.clone() else {
+                return Err(fault::unexpected(&link.name, "MULTI"));
+            };
+            let count = pipeline.len();
+            let sent = connection.req_packed_commands(&pipeline, 0, count).await;
+            sent.map_err(|error| link.failed(&error, "MULTI"))
+        })
+    }
+
+    /// Name of the connection in the configuration.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     async fn all(&mut self, commands: Vec<Command>, confirm: bool) -> Result<Vec<Value>> {
         let name = commands.first().map_or("", |command| command.name);
         let asked = match &mut self.way {
@@ -143,7 +163,7 @@ impl Link {
 
 async fn single_all(connection: &mut MultiplexedConnection, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
     let mut replies = Vec::with_capacity(commands.len());
-    for pipeline in chunks(commands.into_iter().map(|command| (command.bytes, command.cmd))) {
+    for pipeline in chunks(commands) {
         let count = pipeline.len();
         replies.extend(connection.req_packed_commands(&pipeline, 0, count).await?);
     }
@@ -151,16 +171,18 @@ async fn single_all(connection: &mut MultiplexedConnection, commands: Vec<Comman
 }
 
 /// Pipelines of bounded size.
-fn chunks(commands: impl Iterator<Item = (usize, Cmd)>) -> impl Iterator<Item = Pipeline> {
-    let mut commands = commands.peekable();
+pub(super) fn chunks(commands: Vec<Command>) -> impl Iterator<Item = Pipeline> {
+    let mut commands = commands.into_iter();
     std::iter::from_fn(move || {
-        commands.peek()?;
-        let mut pipeline = Pipeline::new();
+        let mut pipeline = Pipeline::with_capacity(commands.len().min(COMMANDS_IN_FLIGHT_MAX));
         let mut bytes = 0;
         while bytes < BYTES_IN_FLIGHT_MAX && pipeline.len() < COMMANDS_IN_FLIGHT_MAX {
-            let Some((size, cmd)) = commands.next() else { break };
-            bytes += size;
-            pipeline.add_command(cmd);
+            let Some(command) = commands.next() else { break };
+            bytes += command.bytes;
+            pipeline.add_command(command.cmd);
+        }
+        if pipeline.is_empty() {
+            return None;
         }
         Some(pipeline)
     })

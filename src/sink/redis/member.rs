@@ -15,6 +15,8 @@ use crate::data::stream::OnConflict;
 
 /// Members in one command.
 const MEMBERS_MAX: usize = 500;
+/// Bytes of a member or score, as a guess.
+const MEMBER_BYTES: usize = 24;
 
 /// A row as a member.
 pub(super) struct Member {
@@ -53,6 +55,35 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
         }
         if there {
             planned.push(expiry(&key, None), Expected::Any);
+        }
+    }
+    Ok(planned)
+}
+
+/// The commands for a portion of which no member is there, or would be updated; the replies tell.
+///
+/// # Errors
+/// A refusal where one of its rows cannot be written.
+pub(super) fn all_new(mut portion: Portion<'_>) -> Result<Planned> {
+    let scored = portion.layout.key_type == KeyType::Zset;
+    let mut planned = Planned::default();
+    let mut value = Vec::new();
+    for (key, rows) in by_key(&portion) {
+        for some in rows.chunks(MEMBERS_MAX) {
+            let mut command = Command::roomy(if scored { "ZADD" } else { "SADD" }, &key, some.len() * 2, MEMBER_BYTES);
+            for row in some {
+                portion.value(*row, &mut value)?;
+                if scored {
+                    command.push_float(portion.score(*row)?);
+                }
+                command.push(&value);
+            }
+            planned.push(command, Expected::Number(i64::try_from(some.len()).unwrap_or(i64::MAX)));
+        }
+        planned.written.inserted += rows.len() as u64;
+        if portion.layout.expiry.is_some() {
+            // It must not expire while it grows; it gets its time when the stream is complete.
+            planned.touched.push((key, Touch::default()));
         }
     }
     Ok(planned)

@@ -32,7 +32,7 @@ pub(super) struct Owner {
 
 impl Cluster {
     pub(super) async fn single(&mut self, command: Command) -> Result<Value, RedisError> {
-        let route = Route::new(command.slot, SlotAddr::Master);
+        let route = Route::new(command.slot(), SlotAddr::Master);
         let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
         self.connection.route_command(command.cmd, route).await
     }
@@ -52,7 +52,7 @@ impl Cluster {
         let mut by_owner: Vec<Vec<(usize, Command)>> = self.owners.iter().map(|_| Vec::new()).collect();
         let mut loose = Vec::new();
         for (at, command) in commands.into_iter().enumerate() {
-            match self.owner(command.slot) {
+            match self.owner(command.slot()) {
                 Some(owner) => by_owner[owner].push((at, command)),
                 None => loose.push((at, command)),
             }
@@ -140,7 +140,7 @@ impl Cluster {
     async fn one_by_one(&self, commands: Vec<(usize, Command)>) -> Result<Vec<(usize, Value)>, RedisError> {
         let mut by_slot: std::collections::BTreeMap<u16, Vec<(usize, Command)>> = std::collections::BTreeMap::new();
         for (at, command) in commands {
-            by_slot.entry(command.slot).or_default().push((at, command));
+            by_slot.entry(command.slot()).or_default().push((at, command));
         }
         let ways = by_slot.into_values().map(|commands| {
             let mut cluster = self.clone();

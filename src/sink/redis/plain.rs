@@ -56,12 +56,9 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
         let decision = if before { Decision::Update } else { decision };
         let expires = portion.expires(*row, writing.now);
         match decision {
-            Decision::Insert | Decision::Update if portion.layout.key_type == KeyType::Hash => {
-                hash(&mut planned, &mut portion, (*row, key, expires), (decision, writing.policy))?;
-            }
             Decision::Insert | Decision::Update => {
-                portion.value(*row, &mut value)?;
-                string(&mut planned, (key, &value, expires), (decision, writing.policy));
+                let how = (decision, writing.policy);
+                write(&mut planned, &mut portion, (*row, key, expires), how, &mut value)?;
             }
             Decision::Touch | Decision::Ours => planned.push(expiry(key, expires), Expected::Any),
             Decision::Skip => {}
@@ -74,6 +71,43 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
         planned.rows.extend(own);
     }
     Ok(planned)
+}
+
+/// The commands for a portion of which no row is there, or would be updated; the replies tell.
+///
+/// # Errors
+/// A refusal where one of its rows cannot be written.
+pub(super) fn all_new(mut portion: Portion<'_>, now: i64) -> Result<Planned> {
+    let mut planned = Planned::roomy(portion.rows() * 2);
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    for row in 0..portion.rows() {
+        let expires = portion.expires(row, now);
+        if expires.is_some_and(|moment| moment <= now) {
+            planned.written.expired += 1;
+            continue;
+        }
+        portion.key_into(row, &mut key);
+        let how = (Decision::Insert, OnConflict::Update);
+        write(&mut planned, &mut portion, (row, &key, expires), how, &mut value)?;
+        planned.written.inserted += 1;
+    }
+    Ok(planned)
+}
+
+/// The commands for one row.
+fn write(
+    planned: &mut Planned,
+    portion: &mut Portion<'_>,
+    (row, key, expires): (usize, &[u8], Option<i64>),
+    (decision, policy): (Decision, OnConflict),
+    value: &mut Vec<u8>,
+) -> Result<()> {
+    if portion.layout.key_type == KeyType::Hash {
+        return hash(planned, portion, (row, key, expires), (decision, policy));
+    }
+    portion.value(row, value)?;
+    string(planned, (key, value, expires), (decision, policy));
+    Ok(())
 }
 
 /// Two rows of one portion with one key; only where keys may meet.

@@ -51,6 +51,15 @@ pub(super) struct Touch {
 }
 
 impl Planned {
+    /// Room for so many commands.
+    pub(super) fn roomy(commands: usize) -> Self {
+        Self {
+            commands: Vec::with_capacity(commands),
+            expected: Vec::with_capacity(commands),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn push(&mut self, command: Command, expected: Expected) {
         self.commands.push(command);
         self.expected.push(expected);

@@ -134,11 +134,16 @@ impl<'a> Portion<'a> {
 
     /// The key of a row, with the prefix of a rehearsal.
     pub(super) fn key(&self, row: usize) -> Vec<u8> {
-        let rendered = self.keys.get(row);
-        let mut key = Vec::with_capacity(self.prefix.len() + rendered.len());
-        key.extend_from_slice(self.prefix.as_bytes());
-        key.extend_from_slice(rendered);
+        let mut key = Vec::with_capacity(self.prefix.len() + self.keys.get(row).len());
+        self.key_into(row, &mut key);
         key
+    }
+
+    /// As [`Self::key`], instead of what `out` holds.
+    pub(super) fn key_into(&self, row: usize, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(self.prefix.as_bytes());
+        out.extend_from_slice(self.keys.get(row));
     }
 
     /// The moment at which a row's key expires, in milliseconds since 1970; `None` for never.

@@ -18,6 +18,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::encoder::{Ahead, Encoder};
 use super::lease::{self, Held};
 use super::link::Link;
 use super::names::Names;
@@ -30,7 +31,7 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
-use crate::sink::Session;
+use crate::sink::{Encode, Encoded, Session};
 use crate::{Error, ErrorKind, Result};
 
 /// What a session is from its beginning.
@@ -190,6 +191,21 @@ impl Session for RedisSession {
             return Ok(written);
         }
         commit::take(self, planned).await?;
+        Ok(written)
+    }
+
+    async fn encoder(&mut self, direct: bool) -> Result<Option<Arc<dyn Encode>>> {
+        let Some(open) = self.stream.as_ref().filter(|_| direct && !self.identity.dry_run) else {
+            return Ok(None);
+        };
+        Encoder::of(open, &mut self.reader, &self.names, self.server.bytes_max).await
+    }
+
+    async fn write_encoded(&mut self, rows: &RecordBatch, encoded: Encoded) -> Result<Written> {
+        let ahead = encoded.into_made::<Ahead>().filter(|ahead| self.may_send(ahead));
+        let Some(ahead) = ahead else { return self.write(rows).await };
+        let written = ahead.planned.written;
+        commit::take(self, ahead.planned).await?;
         Ok(written)
     }
 

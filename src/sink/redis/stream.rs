@@ -3,17 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
 use super::command::Command;
 use super::form::RejectForm;
 use super::planned::{Expected, Touch};
+use super::queue::Queue;
 use super::transact::Words;
 use crate::data::keyed::Layout;
 use crate::data::position::Key;
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::ledger::Checkpoint;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind};
 
 /// A stream that is open.
 pub(super) struct OpenStream {
@@ -58,7 +57,7 @@ pub(super) struct Batch {
     /// A transaction is open, and commands wait in it.
     pub(super) in_transaction: bool,
     /// Commands on their way into the transaction.
-    pub(super) on_the_way: Option<JoinHandle<Result<()>>>,
+    pub(super) queue: Option<Queue>,
     /// Commands that wait here, on a cluster.
     pub(super) commands: Vec<Command>,
     /// Replies that the commands must have, in their order.
@@ -77,7 +76,7 @@ impl Batch {
             now_text,
             direct,
             in_transaction: false,
-            on_the_way: None,
+            queue: None,
             commands: Vec::new(),
             expected: Vec::new(),
             ledger: Vec::new(),
@@ -117,11 +116,16 @@ impl<'a> Writing<'a> {
             now: batch.now,
             replaying,
             may_meet,
-            direct: batch.direct && !replaying && !may_meet && open.target.on_conflict == OnConflict::Update,
+            direct: batch.direct && !replaying && Self::may_be_direct(&open.target),
             remembers: may_meet || open.split < 0,
             open,
             batch,
         }
+    }
+
+    /// Whether nothing has to be looked up for the rows of a stream, if none of them is there.
+    pub(super) fn may_be_direct(target: &StreamTarget) -> bool {
+        target.keys_distinct && target.on_conflict == OnConflict::Update
     }
 
     /// Split that is written.

@@ -180,6 +180,7 @@ impl Source for SqliteSource {
         let (prepared, outcome) = oneshot::channel();
         let (shared, sender) = (Arc::clone(&self.shared), output.clone());
         let reader = tokio::task::spawn_blocking(move || {
+            super::give_way();
             shared.with(|connection, meanings| {
                 let reading = Reading::prepare(connection, meanings, request)?;
                 if prepared.send(()).is_err() {

@@ -1,0 +1,81 @@
+//! The way into an open transaction of one server: commands go out while the replies to those before
+//! them are awaited, so that the server finds the next ones there when it has taken the last.
+
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
+use redis::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::command::Command;
+use super::fault;
+use super::link::{Link, chunks};
+use crate::{Error, ErrorKind, Result};
+
+/// Pipelines whose replies are awaited at once: one that the server takes, and one that it finds.
+const PIPELINES_IN_FLIGHT_MAX: usize = 2;
+
+/// Commands on their way into a transaction, in the order in which they are given.
+pub(super) struct Queue {
+    portions: mpsc::Sender<Vec<Command>>,
+    sending: JoinHandle<Result<()>>,
+}
+
+impl Queue {
+    /// Opens the way, with the commands that go first.
+    pub(super) fn open(link: Link) -> Self {
+        let (portions, commands) = mpsc::channel(1);
+        Self {
+            portions,
+            sending: tokio::spawn(send(link, commands)),
+        }
+    }
+
+    /// Sends commands after those before them. Whether they have arrived, [`Self::close`] tells; `false`
+    /// where it is known already that something has not.
+    pub(super) async fn push(&self, commands: Vec<Command>) -> bool {
+        self.portions.send(commands).await.is_ok()
+    }
+
+    /// Waits until everything that was sent is in the transaction.
+    pub(super) async fn close(self) -> Result<()> {
+        drop(self.portions);
+        match self.sending.await {
+            Ok(sent) => sent,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::new(ErrorKind::Lost, "sending a batch was given up")),
+            },
+        }
+    }
+}
+
+async fn send(link: Link, mut portions: mpsc::Receiver<Vec<Command>>) -> Result<()> {
+    // Each is polled for the first time when those before it were, and the driver puts it behind
+    // them then.
+    let mut in_flight = FuturesOrdered::new();
+    let mut is_open = true;
+    loop {
+        tokio::select! {
+            biased;
+            Some(replies) = in_flight.next() => queued(&link, replies?)?,
+            portion = portions.recv(), if is_open && in_flight.len() < PIPELINES_IN_FLIGHT_MAX => match portion {
+                Some(commands) => in_flight.extend(chunks(commands).map(|pipeline| link.send(pipeline))),
+                None => is_open = false,
+            },
+            else => return Ok(()),
+        }
+    }
+}
+
+/// Every command is in the transaction, and none was carried out outside of it.
+fn queued(link: &Link, replies: Vec<Value>) -> Result<()> {
+    for reply in replies {
+        match link.sound(reply, "MULTI")? {
+            Value::Okay => {}
+            Value::SimpleString(text) if text == "QUEUED" => {}
+            _ => return Err(fault::unexpected(link.name(), "MULTI")),
+        }
+    }
+    Ok(())
+}
