@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use super::dump::{Dump, assert_same};
-use super::killed::{rejects, rounded};
+use super::killed::rejects;
 use super::server::Server;
 use super::store::Store;
 use super::toy::{Toy, assert_ledger, assert_tidy, every_type, items, stream};
@@ -29,11 +29,11 @@ fn server(store: &Store) -> &Server {
 fn undisturbed() -> (Dump, Vec<String>) {
     let (store, toy) = with(&[], ROWS);
     toy.project.run(&["run", "mappings/demo"]).expect(4);
-    (rounded(store.dump()), rejects(&store))
+    (store.dump(), rejects(&store))
 }
 
 fn check(store: &Store, (expected, refused): &(Dump, Vec<String>)) {
-    assert_same(&rounded(store.dump()), expected);
+    assert_same(&store.dump(), expected);
     assert_eq!(&rejects(store), refused);
     assert_tidy(store);
     assert_ledger(store, 11);

@@ -13,14 +13,6 @@ const KILLS: u32 = 12;
 const STREAMS: usize = 11;
 const BATCH: [&str; 2] = ["--batch-size", "60"];
 
-/// Time to live in hours: a run that was killed often takes minutes.
-pub(super) fn rounded(mut dump: Dump) -> Dump {
-    for held in dump.values_mut() {
-        held.minutes = held.minutes.map(|minutes| (minutes + 30) / 60);
-    }
-    dump
-}
-
 /// Open rejects: stream, source key, column and reason of each.
 pub(super) fn rejects(store: &Store) -> Vec<String> {
     let mut rejects = records(store, "dbferry:{demo}:rejects");
@@ -57,7 +49,7 @@ fn kill_often(store: &Store, policy: &str) {
     let args = [&["run", "mappings/demo"], &BATCH[..]].concat();
     toy.project.run(&args).expect(4);
     let whole = began.elapsed();
-    let (expected, refused) = (rounded(store.dump()), rejects(store));
+    let (expected, refused) = (store.dump(), rejects(store));
     assert_ledger(store, STREAMS);
     store.clear();
 
@@ -96,7 +88,7 @@ fn kill_often(store: &Store, policy: &str) {
 
 #[track_caller]
 fn check(store: &Store, expected: &Dump, refused: &[String]) {
-    assert_same(&rounded(store.dump()), expected);
+    assert_same(&store.dump(), expected);
     assert_tidy(store);
     let found = rejects(store);
     let lost: Vec<_> = refused.iter().filter(|line| !found.contains(line)).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use super::dump::{Dump, assert_same};
-use super::killed::{rejects, rounded};
+use super::killed::rejects;
 use super::store::Store;
 use super::toy::{Toy, assert_ledger, assert_tidy, every_type, items};
 use super::{policies, rehearsed, values};
@@ -41,7 +41,7 @@ fn undisturbed() -> (Dump, Vec<String>) {
     let store = Store::single();
     let toy = Toy::of(&store.url(), &items(ROWS), &every_type("error"));
     toy.project.run(&["run", "mappings/demo"]).expect(4);
-    (rounded(store.dump()), rejects(&store))
+    (store.dump(), rejects(&store))
 }
 
 /// A run, once it has written something.
@@ -52,7 +52,7 @@ fn begun(store: &Store, toy: &Toy) -> Child {
 }
 
 fn check(store: &Store, (expected, refused): &(Dump, Vec<String>)) {
-    assert_same(&rounded(store.dump()), expected);
+    assert_same(&store.dump(), expected);
     assert_eq!(&rejects(store), refused);
     assert_tidy(store);
     assert_ledger(store, 11);
