@@ -47,6 +47,7 @@ fn request() -> ReadRequest {
         after: None,
         subject: None,
         only: None,
+        any_order: false,
         rows_max: 8192,
         bytes_max: 64 << 20,
         patience: std::time::Duration::ZERO,

@@ -475,6 +475,18 @@ cosmium_down() {
     kill "$pid"
 }
 
+# --- Chromium ----------------------------------------------------------------------------------
+
+# The browser that the tests open the page of a report in. It is started by each of them.
+chromium_install() {
+    command -v chromium >/dev/null && return 0
+    command -v apt-get >/dev/null || return 1
+    say "installing Chromium (apt-get install chromium)"
+    apt update || say "apt-get update failed; going on with the package lists that are there"
+    apt install --no-install-recommends chromium || return 1
+    command -v chromium >/dev/null
+}
+
 # --- commands --------------------------------------------------------------------------------
 
 # One call at a time. The lock goes with the process, however it ends.
@@ -537,6 +549,7 @@ up() {
             "as root: apt-get install postgresql redis-server" "or start a Docker engine and set DBFERRY_SERVICES=docker"
     fi
     cosmium_up
+    chromium_install || say "Chromium is not here and could not be installed: tests of the page of a report will fail"
     environment
 }
 
@@ -571,6 +584,8 @@ status() {
     status_of postgres "$postgres_port" "${postgres[@]}" || code=1
     status_of redis "$redis_port" "${redis[@]}" || code=1
     status_of redis-cluster "$redis_cluster_first" "${cluster[@]}" || code=1
+    # A program that tests start, no service.
+    command -v chromium >/dev/null || printf '%-14s %-6s %-5s\n' chromium - missing
     # Not needed by any test alone: its state does not decide the exit code.
     if cosmium_pid >/dev/null; then
         printf '%-14s %-6s %-5s %s\n' cosmium "$cosmium_port" up go

@@ -90,7 +90,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_ENVIRONMENT: u8 = 3;
 /// Ended with rejects.
 pub const EXIT_REJECTS: u8 = 4;
-/// Differences were found.
+/// Source and target differ, or it was not shown that they are equal: rows did not settle, or not
+/// everything was compared. Weighs more than [`EXIT_REJECTS`].
 pub const EXIT_DIFFERENCES: u8 = 5;
 /// Interrupted by Ctrl-C or a termination signal.
 pub const EXIT_INTERRUPTED: u8 = 130;

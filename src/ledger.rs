@@ -116,6 +116,15 @@ pub struct BatchEntry {
     pub retry: bool,
 }
 
+/// A batch of the audit trail as it is read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredBatch {
+    /// What was recorded of it.
+    pub entry: BatchEntry,
+    /// When it was recorded, RFC 3339 in UTC, by the target's clock.
+    pub committed_at: String,
+}
+
 /// One execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
-//! `main → cli → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger} →
+//! `main → cli → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger} →
 //! {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
@@ -54,6 +54,8 @@ pub mod transform;
 pub mod pipeline;
 pub mod schema;
 pub mod starter;
+
+pub mod verify;
 
 pub mod cli;
 

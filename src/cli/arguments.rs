@@ -10,12 +10,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::key_prefix::KeyPrefix;
 use crate::pipeline::subject::SubjectKey;
 
+mod runs;
+mod verify;
+
+pub(super) use runs::{RunsArguments, RunsCommand};
+pub(super) use verify::VerifyArguments;
+
 const AFTER_HELP: &str = "\
 Examples:
   dbferry check mappings/game
   dbferry plan mappings/game --env embedded
   dbferry run mappings/game --dry-run
   dbferry run mappings/game --env embedded --apply-schema
+  dbferry verify mappings/game --report verify.html
   dbferry stats mappings/game --output json
 
 Results go to stdout, progress and messages to stderr.
@@ -26,6 +33,7 @@ Exit codes:
   2    mapping, configuration or arguments are wrong
   3    the environment is wrong: unreachable, unauthorised, full, busy, missing
   4    ended with rejected rows
+  5    source and target differ, or were not compared completely
   130  interrupted";
 
 /// Moves data between databases and proves that it arrived.
@@ -84,10 +92,25 @@ Examples:
   dbferry run mappings/game --only players,games --batch-size 10000
   dbferry run mappings/game --max-rejects 100
   dbferry run mappings/game --retry-rejects
+  dbferry run mappings/game --verify --report verify.html
 
 Ctrl-C finishes the batch in flight and prints the command that goes on after it. A second Ctrl-C
 aborts: the batch in flight is rolled back. Rejected rows end a run with exit code 4.")]
     Run(RunArguments),
+
+    /// Compare source and target through the mapping, and name every row that differs
+    #[command(after_help = "\
+Examples:
+  dbferry verify mappings/game
+  dbferry verify mappings/game --only players --max-differences 1000
+  dbferry verify mappings/game --for user=42
+  dbferry verify mappings/game --recheck 3 --wait 10
+  dbferry verify mappings/game --report verify.html --report verify.json
+
+Reads both sides, and writes to neither. Exit code 0 says that every row which the mapping covers is
+in the target as it should be, and no other; 5 that it is not so, or that not everything was compared.
+The report shows values of rows that differ; columns marked `pii` in the mapping are masked.")]
+    Verify(VerifyArguments),
 
     /// Show how far every stream is: rows on both sides, checkpoint, rejects
     #[command(after_help = "\
@@ -100,7 +123,17 @@ Writes nothing. Keys are values of the source's rows: they are shown only on req
     Stats(StatsArguments),
 
     /// List the runs of a project, newest first
-    #[command(after_help = "Example:\n  dbferry runs mappings/game --limit 5\n\nWrites nothing.")]
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  dbferry runs mappings/game --limit 5
+  dbferry runs show 0b9c51aa mappings/game --output json
+
+Writes nothing."
+    )]
     Runs(RunsArguments),
 
     /// Remove the keys that a rehearsal has written to Redis
@@ -167,7 +200,7 @@ pub(super) struct EnvironmentArguments {
 }
 
 /// A project, and how what was found out is told.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct ProjectArguments {
     /// Folder of the project, such as mappings/game
     #[arg(value_hint = ValueHint::DirPath)]
@@ -255,6 +288,15 @@ pub(super) struct RunArguments {
     /// Apply pending migrations of the targets first
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) apply_schema: bool,
+
+    /// Once everything is moved, compare source and target, as `dbferry verify` does
+    #[arg(long, conflicts_with_all = ["dry_run", "retry_rejects"])]
+    pub(super) verify: bool,
+
+    /// Write the result of --verify into this file: a page (.html) or a document (.json); may be
+    /// repeated
+    #[arg(long, value_name = "FILE", requires = "verify", value_parser = super::intent::ReportPath::parse, value_hint = ValueHint::FilePath)]
+    pub(super) report: Vec<super::intent::ReportPath>,
 }
 
 #[derive(Debug, Args)]
@@ -265,16 +307,10 @@ pub(super) struct StatsArguments {
     /// Name the source keys of a few rejected rows of each kind
     #[arg(long)]
     pub(super) show_keys: bool,
-}
 
-#[derive(Debug, Args)]
-pub(super) struct RunsArguments {
-    #[command(flatten)]
-    pub(super) project: ProjectArguments,
-
-    /// Runs to list at most
-    #[arg(long, value_name = "RUNS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) limit: u32,
+    /// Count every row: without it tables of a million rows or more show their database's estimate
+    #[arg(long)]
+    pub(super) exact: bool,
 }
 
 #[derive(Debug, Args)]
@@ -366,7 +402,8 @@ pub(super) struct IntrospectArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct JsonSchemaArguments {
-    /// Which format: of the configuration, of project.toml, or of a project's other files
+    /// Which format: of the configuration, of project.toml, of a project's other files, or of the
+    /// report that `verify` writes
     #[arg(value_enum, required_unless_present = "out")]
     pub(super) format: Option<FileFormat>,
 
@@ -375,12 +412,13 @@ pub(super) struct JsonSchemaArguments {
     pub(super) out: Option<PathBuf>,
 }
 
-/// Formats of files that users write.
+/// Formats of files that users write, and of those that they are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FileFormat {
     Config,
     Project,
     Mapping,
+    Report,
 }
 
 // Variants that clap shows have no help of their own: it would stretch `--help` to its long form.

@@ -8,18 +8,23 @@ use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::arguments::{
-    Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, ProjectArguments, RunArguments, SchemaArguments,
+    Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, ProjectArguments, RunArguments, RunsCommand,
     SchemaCommand,
 };
 use super::key_prefix::KeyPrefix;
 use super::output::Console;
+use super::stats::Look;
 use crate::pipeline::plan;
 use crate::pipeline::run::RunOptions;
 use crate::pipeline::subject::SubjectKey;
 
 mod introspect;
+mod schema;
+mod verify;
 
 pub(super) use introspect::{IntrospectIntent, project_name};
+pub(super) use schema::{SchemaChange, SchemaIntent};
+pub(super) use verify::{ReportForm, ReportPath, VerifyIntent};
 
 /// Environment where none is named.
 pub(super) const ENVIRONMENT: &str = "development";
@@ -38,11 +43,14 @@ pub(super) enum Action {
     Check(Invocation),
     Plan(Invocation, plan::Options),
     Run(RunIntent),
+    Verify(VerifyIntent),
     Stats {
         invocation: Invocation,
-        show_keys: bool,
+        look: Look,
     },
     Runs(Invocation, u32),
+    /// The trail of a run, by its id or how that begins.
+    RunTrail(Invocation, String),
     Clean {
         invocation: Invocation,
         ask: bool,
@@ -64,22 +72,8 @@ pub(super) struct RunIntent {
     pub(super) apply_schema: bool,
     /// Where figures are served, before what the configuration says.
     pub(super) metrics: Option<SocketAddr>,
-}
-
-/// `schema …`.
-pub(super) struct SchemaIntent {
-    pub(super) invocation: Invocation,
-    /// Only this target.
-    pub(super) connection: Option<String>,
-    pub(super) change: SchemaChange,
-}
-
-/// What `schema` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SchemaChange {
-    Apply,
-    Status,
-    Revert { to: Option<i64>, ask: bool },
+    /// What is compared once all of it is moved.
+    pub(super) verify: Option<Box<VerifyIntent>>,
 }
 
 /// A project in an environment, as it was typed: enough to type the next command.
@@ -115,7 +109,12 @@ impl Command {
             Self::Stats(stats) => stats.project.output,
             Self::Plan(plan) => plan.project.output,
             Self::Run(run) => run.project.output,
-            Self::Runs(runs) => runs.project.output,
+            Self::Verify(verify) => verify.project.output,
+            Self::Runs(runs) => match (&runs.command, &runs.project) {
+                (Some(RunsCommand::Show(show)), _) => show.project.output,
+                (None, Some(project)) => project.output,
+                (None, None) => OutputForm::Text,
+            },
             Self::Clean(clean) => clean.project.output,
             Self::Schema(SchemaCommand::Apply(schema) | SchemaCommand::Status(schema)) => schema.project.output,
             Self::Schema(SchemaCommand::Revert(revert)) => revert.schema.project.output,
@@ -133,8 +132,10 @@ impl Action {
             | Self::Plan(invocation, _)
             | Self::Stats { invocation, .. }
             | Self::Runs(invocation, _)
+            | Self::RunTrail(invocation, _)
             | Self::Clean { invocation, .. } => Some(invocation),
             Self::Run(run) => Some(&run.invocation),
+            Self::Verify(verify) => Some(&verify.invocation),
             Self::Schema(schema) => Some(&schema.invocation),
             Self::Introspect(introspect) => Some(&introspect.invocation),
             Self::JsonSchema { .. } | Self::Completions(_) => None,
@@ -157,11 +158,19 @@ impl Action {
                 Self::Plan(invocation(plan.project), options)
             }
             Command::Run(run) => Self::Run(RunIntent::of(run, environment)),
+            Command::Verify(verify) => Self::Verify(VerifyIntent::of(verify, environment)),
             Command::Stats(stats) => Self::Stats {
                 invocation: invocation(stats.project),
-                show_keys: stats.show_keys,
+                look: Look {
+                    show_keys: stats.show_keys,
+                    exact: stats.exact,
+                },
             },
-            Command::Runs(runs) => Self::Runs(invocation(runs.project), runs.limit),
+            Command::Runs(runs) => match (runs.command, runs.project) {
+                (Some(RunsCommand::Show(show)), _) => Self::RunTrail(invocation(show.project), show.run),
+                // clap asks for a project where no run is to be shown.
+                (None, project) => Self::Runs(invocation(project.unwrap_or_default()), runs.limit),
+            },
             Command::Clean(clean) => Self::Clean {
                 invocation: invocation(clean.project),
                 ask: !clean.yes,
@@ -179,24 +188,30 @@ impl Action {
 
 impl RunIntent {
     fn of(typed: RunArguments, environment: &EnvironmentArguments) -> Self {
+        let invocation = Invocation::of(typed.project, environment);
+        let plan = plan::Options {
+            only: typed.only.only,
+            batch_rows_max: typed.batch_size,
+            max_rejects: typed.max_rejects,
+            jobs: typed.jobs.map(usize::from),
+            subject: typed.subject,
+            since_last: typed.since_last,
+            count: false,
+            cost: false,
+            coverage: false,
+            strict: false,
+            // A rehearsal leaves nothing behind, not even an empty database.
+            go_without: !typed.dry_run,
+            create: !typed.dry_run,
+            in_order: typed.dry_run || typed.retry_rejects,
+        };
+        let reports = typed.report;
         Self {
-            invocation: Invocation::of(typed.project, environment),
-            plan: plan::Options {
-                only: typed.only.only,
-                batch_rows_max: typed.batch_size,
-                max_rejects: typed.max_rejects,
-                jobs: typed.jobs.map(usize::from),
-                subject: typed.subject,
-                since_last: typed.since_last,
-                count: false,
-                cost: false,
-                coverage: false,
-                strict: false,
-                // A rehearsal leaves nothing behind, not even an empty database.
-                go_without: !typed.dry_run,
-                create: !typed.dry_run,
-                in_order: typed.dry_run || typed.retry_rejects,
-            },
+            verify: typed
+                .verify
+                .then(|| Box::new(VerifyIntent::after_run(&invocation, &plan, reports))),
+            invocation,
+            plan,
             run: RunOptions {
                 dry_run: typed.dry_run,
                 restart: typed.restart,
@@ -232,6 +247,12 @@ impl RunIntent {
         if let Some(address) = self.metrics {
             words.extend(["--metrics".to_owned(), address.to_string()]);
         }
+        if let Some(verify) = &self.verify {
+            words.push("--verify".to_owned());
+            for report in &verify.reports {
+                words.extend(["--report".to_owned(), quoted(&report.path.display().to_string())]);
+            }
+        }
         words.extend(more.iter().map(|word| (*word).to_owned()));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.invocation.command("run", &words)
@@ -258,24 +279,6 @@ pub(super) fn subject(text: &str) -> Result<SubjectKey, String> {
             key: key.to_owned(),
         }),
         _ => Err("a subject is NAME=KEY, such as user=42".to_owned()),
-    }
-}
-
-impl SchemaIntent {
-    fn of(typed: SchemaCommand, environment: &EnvironmentArguments) -> Self {
-        let (schema, change): (SchemaArguments, _) = match typed {
-            SchemaCommand::Apply(schema) => (schema, SchemaChange::Apply),
-            SchemaCommand::Status(schema) => (schema, SchemaChange::Status),
-            SchemaCommand::Revert(revert) => {
-                let (to, ask) = (revert.to, !revert.yes);
-                (revert.schema, SchemaChange::Revert { to, ask })
-            }
-        };
-        Self {
-            invocation: Invocation::of(schema.project, environment),
-            connection: schema.connection,
-            change,
-        }
     }
 }
 

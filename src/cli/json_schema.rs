@@ -1,4 +1,5 @@
-//! `dbferry json-schema`: what may stand in the files that users write, for their editors.
+//! `dbferry json-schema`: what may stand in the files that users write, for their editors, and in
+//! those that it writes.
 
 use std::path::Path;
 
@@ -8,9 +9,15 @@ use super::arguments::FileFormat;
 use super::output::{Console, visible};
 use crate::config::load;
 use crate::mapping::file;
+use crate::verify::report;
 use crate::{Error, ErrorKind, Result, error};
 
-const ALL: [FileFormat; 3] = [FileFormat::Config, FileFormat::Project, FileFormat::Mapping];
+const ALL: [FileFormat; 4] = [
+    FileFormat::Config,
+    FileFormat::Project,
+    FileFormat::Mapping,
+    FileFormat::Report,
+];
 
 impl FileFormat {
     fn schema(self) -> Value {
@@ -18,6 +25,7 @@ impl FileFormat {
             Self::Config => load::json_schema(),
             Self::Project => file::project_json_schema(),
             Self::Mapping => file::mapping_json_schema(),
+            Self::Report => report::json_schema(),
         }
     }
 
@@ -26,6 +34,7 @@ impl FileFormat {
             Self::Config => "config.schema.json",
             Self::Project => "project.schema.json",
             Self::Mapping => "mapping.schema.json",
+            Self::Report => "report.schema.json",
         }
     }
 }

@@ -13,9 +13,11 @@ mod introspect;
 mod json_schema;
 mod plan;
 mod run;
+mod run_trail;
 mod runs;
 mod schema;
 mod stats;
+mod verify;
 
 mod defect;
 pub mod diagnostic;
@@ -27,11 +29,13 @@ mod log;
 mod metrics;
 mod next;
 mod output;
+pub mod page;
 mod progress;
 mod rejects;
 mod signals;
 mod summary;
 mod table;
+mod verdict;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,8 +74,10 @@ fn act(action: Action, console: &Console) -> Result<u8> {
         Action::Check(invocation) => block_on(check::run(&invocation, console)),
         Action::Plan(invocation, options) => block_on(plan::run(&invocation, &options, console)),
         Action::Run(intent) => block_on(run::run(&intent, console)),
-        Action::Stats { invocation, show_keys } => block_on(stats::run(&invocation, show_keys, console)),
+        Action::Verify(intent) => block_on(verify::run(&intent, console)),
+        Action::Stats { invocation, look } => block_on(stats::run(&invocation, look, console)),
         Action::Runs(invocation, limit) => block_on(runs::run(&invocation, limit, console)),
+        Action::RunTrail(invocation, wanted) => block_on(run_trail::run(&invocation, &wanted, console)),
         Action::Clean { invocation, ask } => block_on(clean::run(&invocation, ask, console)),
         Action::Schema(intent) => block_on(schema::run(&intent, console)),
         Action::Introspect(intent) => block_on(introspect::run(&intent, console)),

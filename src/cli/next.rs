@@ -1,8 +1,10 @@
 //! What to do next: command lines, ready to be typed.
 
-use super::intent::RunIntent;
+use super::intent::{RunIntent, VerifyIntent};
 use super::output::Tone;
+use super::verdict::Counted;
 use crate::pipeline::report::{RunReport, RunStatus};
+use crate::verify::report::VerifyReport;
 
 /// One thing that could be done, and the command that does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,13 @@ impl Step {
     }
 }
 
-/// What follows a run. `look` shows the rejected rows in each target, by connection.
-pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[(String, String)]) -> Vec<Step> {
+/// What follows a run, and its verification if there was one. `look` shows the rejected rows in each
+/// target, by connection.
+pub(super) fn steps(
+    intent: &RunIntent,
+    (report, verified): (&RunReport, Option<&VerifyReport>),
+    look: &[(String, String)],
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let rejecting: Vec<_> = report
         .streams
@@ -66,8 +73,51 @@ pub(super) fn steps(intent: &RunIntent, report: &RunReport, look: &[(String, Str
         let more: &[&str] = if intent.plan.since_last { &[] } else { &["--since-last"] };
         steps.push(Step::new("what changes from now on", intent.again(more)));
     }
-    if report.status == RunStatus::Done && intent.plan.subject.is_none() {
-        steps.push(Step::new("both sides", intent.invocation.command("stats", &[])));
+    if let (Some(verify), Some(verified)) = (&intent.verify, verified) {
+        for step in after_verify(verify, verified) {
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+    } else if matches!(report.status, RunStatus::Done | RunStatus::Rejects) {
+        if report.status == RunStatus::Done && intent.plan.subject.is_none() {
+            steps.push(Step::new("both sides", intent.invocation.command("stats", &[])));
+        }
+        let mut verify = VerifyIntent::after_run(&intent.invocation, &intent.plan, Vec::new());
+        if let Some(subject) = &mut verify.plan.subject {
+            // Where all went well, what is told says nothing of whose rows they are (Invariant 9).
+            "KEY".clone_into(&mut subject.key);
+        }
+        steps.push(Step::new("is it all there", verify.again(&[])));
+    }
+    steps
+}
+
+/// What follows a verification.
+pub(super) fn after_verify(intent: &VerifyIntent, report: &VerifyReport) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let counted = Counted::all(report);
+    if counted.rejected > 0 {
+        let stats = intent.invocation.command("stats", &["--show-keys"]);
+        steps.push(Step::new("which rows are rejected", stats));
+    }
+    let not_listed = report.streams.iter().map(|stream| stream.not_listed).max().unwrap_or(0);
+    if not_listed > 0 {
+        let all = (not_listed + intent.verify.max_differences as u64).to_string();
+        steps.push(Step::new("list all of them", intent.again(&["--max-differences", &all])));
+    }
+    let live = counted.missing + counted.extra + counted.different + counted.unsettled > 0;
+    if live && intent.verify.recheck.is_none() {
+        let again = intent.again(&["--recheck", "3"]);
+        steps.push(Step::new("while the source is written", again));
+    }
+    if counted.found().is_some() && intent.reports.is_empty() {
+        steps.push(Step::new("to show somebody", intent.again(&["--report", "verify.html"])));
+    }
+    if intent.verify.sample.is_some() {
+        let mut whole = intent.clone();
+        whole.verify.sample = None;
+        steps.push(Step::new("all rows", whole.again(&[])));
     }
     steps
 }
@@ -126,7 +176,7 @@ mod tests {
         render(
             &steps(
                 &intent,
-                &report,
+                (&report, None),
                 &[
                     ("game".to_owned(), "sqlite3 game.db".to_owned()),
                     ("other".to_owned(), "none".to_owned()),
@@ -150,12 +200,14 @@ mod tests {
         ];
         insta::assert_snapshot!(endings.join("\n\n"), @r#"
         next:
-          both sides  dbferry stats mappings/game --env embedded
+          both sides       dbferry stats mappings/game --env embedded
+          is it all there  dbferry verify mappings/game --env embedded
 
         next:
           which rows are rejected  dbferry stats mappings/game --env embedded --show-keys
           the rows themselves      sqlite3 game.db
           after mending            dbferry run mappings/game --env embedded --retry-rejects
+          is it all there          dbferry verify mappings/game --env embedded
 
         next:
           go on all the same       dbferry run mappings/game --env embedded --max-rejects ROWS

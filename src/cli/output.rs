@@ -112,9 +112,7 @@ impl Console {
     /// # Errors
     /// As [`Self::result`].
     pub(super) fn document<T: Serialize>(&self, document: &T) -> Result<()> {
-        let text = serde_json::to_string_pretty(document)
-            .map_err(|error| Error::new(ErrorKind::Internal, "a result has no JSON form").because(error))?;
-        self.result(&plain_json(&text))
+        self.result(&document_text(document)?)
     }
 
     /// Prints a message to stderr, above the bars. There is nobody to tell where that fails.
@@ -171,6 +169,16 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// A result as the text of one JSON document.
+///
+/// # Errors
+/// Where it has no such form, which is a defect.
+pub(super) fn document_text<T: Serialize>(document: &T) -> Result<String> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a result has no JSON form").because(error))?;
+    Ok(plain_json(&text))
 }
 
 /// The same document: control and invisible characters stand only within its texts, where JSON

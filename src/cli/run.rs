@@ -5,9 +5,11 @@ use super::files::{Files, Role};
 use super::intent::RunIntent;
 use super::metrics::Metrics;
 use super::output::{Console, Tone, visible};
-use super::progress::{Progress, Uncounted};
+use super::progress::{Doing, Progress};
+use super::signals::{self, Stopping};
 use super::summary::{self, RunDocument};
-use super::{next, rejects, schema, signals};
+use super::verify::{self, Verified};
+use super::{next, rejects, schema};
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::report::RunReport;
 use crate::pipeline::run;
@@ -20,6 +22,10 @@ pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
         Ok(files) => files,
         Err(error) => return not_begun(&error, None, intent, console),
     };
+    let reports = intent.verify.iter().flat_map(|verify| &verify.reports);
+    if let Err(error) = verify::check_writable(reports) {
+        return not_begun(&error, Some(&files.project.name), intent, console);
+    }
     // Before anything is opened: an address that is taken moves nothing.
     let metrics = intent.metrics.or(files.config.metrics);
     let metrics = metrics
@@ -31,13 +37,18 @@ pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
     };
     match prepare(intent, &files, console).await {
         Ok(plan) => carry_out(intent, (&files, metrics.as_ref()), plan, console).await,
-        Err(error) => not_begun(&asked_for(error, intent), Some(&files.project.name), intent, console),
+        Err(error) => not_begun(
+            &asked_for(error, intent.plan.subject.as_ref()),
+            Some(&files.project.name),
+            intent,
+            console,
+        ),
     }
 }
 
 /// Only here, where it was typed, an error says whose rows were not found.
-fn asked_for(error: Error, intent: &RunIntent) -> Error {
-    match &intent.plan.subject {
+pub(super) fn asked_for(error: Error, subject: Option<&SubjectKey>) -> Error {
+    match subject {
         Some(SubjectKey { name, key }) if error.kind() == ErrorKind::Absent => {
             let hint = error.advice().to_owned();
             Error::new(ErrorKind::Absent, format!("no row belongs to {name} {key}")).hint(hint)
@@ -77,7 +88,7 @@ async fn carry_out(intent: &RunIntent, (files, metrics): (&Files, Option<&Metric
     }
     let look = where_to_look(files, &intent.plan.only)?;
     let shutdown = Shutdown::new();
-    signals::watch(console.clone(), shutdown.clone(), intent)?;
+    let said = signals::watch(console.clone(), shutdown.clone(), stopping(intent))?;
     let progress = Progress::new(
         console,
         &match &intent.plan.subject {
@@ -85,18 +96,36 @@ async fn carry_out(intent: &RunIntent, (files, metrics): (&Files, Option<&Metric
             None => format!("{} in {}", plan.project, plan.environment),
         },
         if intent.run.retry_rejects {
-            Some(Uncounted::Rejects)
+            Doing::MovingRejects
+        } else if intent.plan.since_last {
+            Doing::MovingChanges
         } else {
-            intent.plan.since_last.then_some(Uncounted::Changes)
+            Doing::Moving
         },
     );
     let events = match metrics {
         Some(metrics) => metrics.count(progress.events()),
         None => progress.events(),
     };
-    let report = Box::pin(run::run(plan, intent.run, events, shutdown)).await;
+    let report = Box::pin(run::run(plan, intent.run, events, shutdown.clone())).await;
     drop(progress);
-    tell(intent, &report, &look, console)
+    let verified = Box::pin(Verified::of(intent, &report, files, (&shutdown, &said), console)).await;
+    tell(intent, (&report, &verified), &look, console)
+}
+
+fn stopping(intent: &RunIntent) -> Stopping {
+    let aborted = if intent.run.dry_run {
+        "aborted: nothing was written".to_owned()
+    } else {
+        format!(
+            "aborted: the batch in flight is rolled back; go on after the last committed one with\n  {}",
+            intent.resume()
+        )
+    };
+    Stopping {
+        asked: "finishing the batch in flight; press Ctrl-C again to abort",
+        aborted,
+    }
 }
 
 /// How the reject stores of the targets are looked into.
@@ -113,14 +142,26 @@ fn where_to_look(files: &Files, only: &[String]) -> Result<Vec<(String, String)>
 }
 
 /// The result to stdout, then what people want to know to stderr.
-fn tell(intent: &RunIntent, report: &RunReport, look: &[(String, String)], console: &Console) -> Result<u8> {
+fn tell(
+    intent: &RunIntent,
+    (report, verified): (&RunReport, &Verified),
+    look: &[(String, String)],
+    console: &Console,
+) -> Result<u8> {
     let color = console.note_color;
     let printed = if console.is_json() {
-        console.document(&RunDocument::of(report, intent))
-    } else if let Some(subject) = &intent.plan.subject {
-        console.result(&summary::subject_text(report, subject, console.result_color))
+        console.document(&RunDocument::of(report, intent).with(verified, intent))
     } else {
-        console.result(&summary::text(report, console.result_color))
+        let color = console.result_color;
+        let mut text = match &intent.plan.subject {
+            Some(subject) => summary::subject_text(report, subject, color),
+            None => summary::text(report, color),
+        };
+        if let Some(verified) = verified.report() {
+            text.push('\n');
+            text.push_str(&verify::text(verified, color));
+        }
+        console.result(&text)
     };
     let rejects = summary::rejects(report);
     if !rejects.is_empty() {
@@ -136,12 +177,13 @@ fn tell(intent: &RunIntent, report: &RunReport, look: &[(String, String)], conso
     if let Some(error) = ErrorDocument::of_report(report, &intent.invocation) {
         console.note(&failure::lines(error.message(), error.hint(), color));
     }
-    let steps = next::render(&next::steps(intent, report, look), color);
+    verify::told_of(verified, intent, console);
+    let steps = next::render(&next::steps(intent, (report, verified.report()), look), color);
     if !steps.is_empty() {
         console.note(&steps);
     }
     printed?;
-    Ok(report.exit_code())
+    Ok(verified.exit_code(report))
 }
 
 fn not_begun(error: &Error, project: Option<&str>, intent: &RunIntent, console: &Console) -> Result<u8> {

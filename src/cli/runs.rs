@@ -26,15 +26,15 @@ struct RunsDocument<'a> {
 
 /// A run, and the targets that know of it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Listed {
-    run: Uuid,
-    environment: String,
-    status: String,
-    started_at: String,
-    ended_at: Option<String>,
-    holder: String,
-    version: String,
-    targets: Vec<String>,
+pub(super) struct Listed {
+    pub(super) run: Uuid,
+    pub(super) environment: String,
+    pub(super) status: String,
+    pub(super) started_at: String,
+    pub(super) ended_at: Option<String>,
+    pub(super) holder: String,
+    pub(super) version: String,
+    pub(super) targets: Vec<String>,
 }
 
 pub(super) async fn run(invocation: &Invocation, limit: u32, console: &Console) -> Result<u8> {
@@ -64,7 +64,7 @@ pub(super) async fn run(invocation: &Invocation, limit: u32, console: &Console) 
 
 /// One entry for each run, newest first: a run that writes to two targets is in both ledgers.
 /// Records of one target come together and newest first.
-fn merged(records: Vec<(String, RunRecord)>, limit: usize) -> Vec<Listed> {
+pub(super) fn merged(records: Vec<(String, RunRecord)>, limit: usize) -> Vec<Listed> {
     let mut runs: Vec<Listed> = Vec::new();
     let mut newest_of = String::new();
     for (target, mut record) in records {

@@ -1,37 +1,58 @@
-//! Ctrl-C and the termination signal: the first asks the run to stop, the second ends it.
+//! Ctrl-C and the termination signal: the first asks for a stop, the second ends it.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::intent::RunIntent;
 use super::output::Console;
 use crate::error;
 use crate::pipeline::shutdown::Shutdown;
 use crate::{Error, ErrorKind, Result};
 
+/// What is said of stopping.
+pub(super) struct Stopping {
+    /// After the first signal.
+    pub(super) asked: &'static str,
+    /// After the second one.
+    pub(super) aborted: String,
+}
+
+/// What would be said now; a command that goes on to something else replaces it.
+#[derive(Clone)]
+pub(super) struct Said(Arc<Mutex<Stopping>>);
+
+impl Said {
+    pub(super) fn replace(&self, stopping: Stopping) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stopping;
+    }
+
+    fn asked(&self) -> &'static str {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).asked
+    }
+
+    fn aborted(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).aborted.clone()
+    }
+}
+
 /// Watches for both signals until the process ends.
 ///
 /// # Errors
 /// Where the system refuses to tell of signals.
-pub(super) fn watch(console: Console, shutdown: Shutdown, intent: &RunIntent) -> Result<()> {
-    let aborted = if intent.run.dry_run {
-        "aborted: nothing was written".to_owned()
-    } else {
-        format!(
-            "aborted: the batch in flight is rolled back; go on after the last committed one with\n  {}",
-            intent.resume()
-        )
-    };
+pub(super) fn watch(console: Console, shutdown: Shutdown, stopping: Stopping) -> Result<Said> {
+    let said = Said(Arc::new(Mutex::new(stopping)));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
+    let saying = said.clone();
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        console.note("finishing the batch in flight; press Ctrl-C again to abort");
+        console.note(saying.asked());
         shutdown.cancel();
         either(&mut interrupt, &mut terminate).await;
-        console.note(&aborted);
+        console.note(&saying.aborted());
         std::process::exit(error::EXIT_INTERRUPTED.into());
     });
-    Ok(())
+    Ok(said)
 }
 
 fn listen(kind: SignalKind) -> Result<Signal> {

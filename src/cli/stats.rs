@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use rows::Rows;
+
 use super::failure::{ErrorDocument, chain};
 use super::figures;
 use super::files::{Files, Role};
@@ -21,6 +23,8 @@ use crate::pipeline::report::StreamStatus;
 use crate::sink::Sink;
 use crate::source::{self, Source};
 use crate::{Result, error};
+
+mod rows;
 
 /// Rejects read back at a time.
 const REJECTS_AT_A_TIME: u32 = 1_000;
@@ -47,8 +51,14 @@ struct StreamStats {
     status: StreamStatus,
     /// Rows in the source now; unknown where it cannot be read.
     source_rows: Option<u64>,
+    /// They are the source's own estimate.
+    source_rows_estimated: bool,
     /// Rows in the target table now; unknown where there is no such table.
     target_rows: Option<u64>,
+    /// They are the target's own estimate.
+    target_rows_estimated: bool,
+    /// How much of the source has been read, in whole percent.
+    percent: Option<u64>,
     read: u64,
     filtered: u64,
     expired: u64,
@@ -62,9 +72,18 @@ struct StreamStats {
     one_moment: bool,
 }
 
-pub(super) async fn run(invocation: &Invocation, show_keys: bool, console: &Console) -> Result<u8> {
+/// What is looked at, and how closely.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Source keys of some rejects are shown.
+    pub(super) show_keys: bool,
+    /// Every row is counted, however long that takes.
+    pub(super) exact: bool,
+}
+
+pub(super) async fn run(invocation: &Invocation, look: Look, console: &Console) -> Result<u8> {
     let files = Files::load(invocation)?;
-    let stats = gather(&files, invocation, show_keys).await?;
+    let stats = gather(&files, invocation, look).await?;
     for warning in &stats.warnings {
         let caution = Tone::Caution.paint("warning:", console.note_color);
         console.note(&format!("{caution} {}", visible(warning)));
@@ -73,7 +92,7 @@ pub(super) async fn run(invocation: &Invocation, show_keys: bool, console: &Cons
         console.document(&stats)?;
     } else {
         console.result(&text(&stats, console.result_color))?;
-        if !stats.rejects.is_empty() && !show_keys {
+        if !stats.rejects.is_empty() && !look.show_keys {
             let command = invocation.command("stats", &["--show-keys"]);
             console.note(&format!("which rows: {}", Tone::Advice.paint(&command, console.note_color)));
         }
@@ -81,10 +100,10 @@ pub(super) async fn run(invocation: &Invocation, show_keys: bool, console: &Cons
     Ok(error::EXIT_DONE)
 }
 
-async fn gather(files: &Files, invocation: &Invocation, show_keys: bool) -> Result<StatsDocument> {
+async fn gather(files: &Files, invocation: &Invocation, look: Look) -> Result<StatsDocument> {
     let streams = files.streams(&[]);
     let project = &files.project.name;
-    let mut groups = Groups::new(show_keys);
+    let mut groups = Groups::new(look.show_keys);
     let mut warnings = Vec::new();
     let mut ledgers = BTreeMap::new();
     for (name, sink) in files.open_sinks(&streams, invocation).await? {
@@ -99,22 +118,29 @@ async fn gather(files: &Files, invocation: &Invocation, show_keys: bool) -> Resu
     for stream in &streams {
         let source = sources.get(stream.from.connection());
         let source_rows = match source {
-            Some(source) => count(source.as_ref(), stream, &mut warnings).await,
-            None => None,
+            Some(source) => count(source.as_ref(), stream, look.exact, &mut warnings).await,
+            None => Rows::default(),
         };
         let (sink, checkpoints, open) = &ledgers[&stream.to.value.connection];
         let table = &stream.to.value.table;
-        // Keys need no table to be there.
-        let is_there = stream.keyed.is_some() || sink.table(table).await?.is_some();
-        let target_rows = if is_there { Some(sink.count(table).await?) } else { None };
+        let target_rows = if stream.keyed.is_some() {
+            // Keys need no table to be there.
+            Rows::counted(Some(sink.count(table).await?))
+        } else {
+            let found = sink.table(table).await?;
+            match (Rows::estimated(found.as_ref(), look.exact), found) {
+                (Some(rows), _) => rows,
+                (None, Some(_)) => Rows::counted(Some(sink.count(table).await?)),
+                (None, None) => Rows::default(),
+            }
+        };
         let splits = checkpoints.iter().filter(|checkpoint| checkpoint.stream == stream.name.value);
         let checkpoint = Checkpoint::whole(splits);
         let rejects_open = open.get(&stream.name.value).copied().unwrap_or(0);
         found.push(StreamStats::of(
             stream,
             checkpoint.as_ref(),
-            source_rows,
-            target_rows,
+            (source_rows, target_rows),
             rejects_open,
         ));
     }
@@ -146,14 +172,23 @@ async fn open_sources(files: &Files, streams: &[&Stream], warnings: &mut Vec<Str
     Ok(sources)
 }
 
-async fn count(source: &dyn Source, stream: &Stream, warnings: &mut Vec<String>) -> Option<u64> {
+async fn count(source: &dyn Source, stream: &Stream, exact: bool, warnings: &mut Vec<String>) -> Rows {
     let origin = match &stream.from {
         From::Table(table) => Origin::Table(table.value.table.clone()),
         From::Query { sql, .. } => Origin::Query {
             sql: sql.value.trim().trim_end_matches(';').to_owned(),
         },
     };
-    match source.count(&origin).await {
+    let counted = async {
+        if let Origin::Table(name) = &origin
+            && !exact
+            && let Some(rows) = Rows::estimated(source.table(name).await?.as_ref(), exact)
+        {
+            return Ok(rows);
+        }
+        source.count(&origin).await.map(Rows::counted)
+    };
+    match counted.await {
         Ok(rows) => rows,
         Err(error) => {
             let name = &stream.name.value;
@@ -161,7 +196,7 @@ async fn count(source: &dyn Source, stream: &Stream, warnings: &mut Vec<String>)
                 "the source rows of stream `{name}` are not counted: {}",
                 chain(&error)
             ));
-            None
+            Rows::default()
         }
     }
 }
@@ -179,13 +214,7 @@ async fn read_rejects(sink: &dyn Sink, project: &str, groups: &mut Groups) -> Re
 }
 
 impl StreamStats {
-    fn of(
-        stream: &Stream,
-        checkpoint: Option<&Checkpoint>,
-        source_rows: Option<u64>,
-        target_rows: Option<u64>,
-        rejects_open: u64,
-    ) -> Self {
+    fn of(stream: &Stream, checkpoint: Option<&Checkpoint>, (source_rows, target_rows): (Rows, Rows), rejects_open: u64) -> Self {
         let counts = checkpoint.map_or_else(Counts::default, |checkpoint| checkpoint.counts);
         Self {
             name: stream.name.value.clone(),
@@ -199,8 +228,15 @@ impl StreamStats {
                 Some(checkpoint) if checkpoint.complete => StreamStatus::Complete,
                 Some(_) => StreamStatus::Partial,
             },
-            source_rows,
-            target_rows,
+            source_rows: source_rows.rows,
+            source_rows_estimated: source_rows.estimated,
+            target_rows: target_rows.rows,
+            target_rows_estimated: target_rows.estimated,
+            percent: source_rows.rows.map(|rows| match checkpoint {
+                Some(checkpoint) if checkpoint.complete => 100,
+                // Not all of it, as long as the stream is not complete.
+                _ => figures::percent(counts.read, rows).min(99),
+            }),
             read: counts.read,
             filtered: counts.filtered,
             expired: counts.expired,
@@ -215,9 +251,9 @@ impl StreamStats {
     }
 
     fn state(&self) -> String {
-        match (self.status, self.source_rows) {
+        match (self.status, self.percent) {
             (StreamStatus::Pending, _) => "not begun".to_owned(),
-            (StreamStatus::Partial, Some(rows)) => format!("{} % read", figures::percent(self.read, rows).min(99)),
+            (StreamStatus::Partial, Some(percent)) => format!("{percent} % read"),
             (StreamStatus::Partial, None) => "incomplete".to_owned(),
             (StreamStatus::Complete | StreamStatus::AlreadyComplete, _) => "complete".to_owned(),
         }
@@ -243,11 +279,11 @@ fn text(stats: &StatsDocument, color: bool) -> String {
     let right = right.into_iter().filter(|(head, _)| expired || *head != "expired");
     let heads: Vec<_> = left.into_iter().chain(right).chain([("status", Align::Left)]).collect();
     let mut grid = Grid::new(&heads, color);
-    let known = |rows: Option<u64>| rows.map_or_else(|| "?".to_owned(), figures::count);
+    let known = |rows: Option<u64>, estimated: bool| Rows { rows, estimated }.text();
     for stream in &stats.streams {
         let mut row = vec![
             stream.name.clone(),
-            known(stream.source_rows),
+            known(stream.source_rows, stream.source_rows_estimated),
             figures::count(stream.read),
             figures::count(stream.inserted),
             figures::count(stream.updated),
@@ -257,7 +293,7 @@ fn text(stats: &StatsDocument, color: bool) -> String {
         row.extend(expired.then(|| figures::count(stream.expired)));
         row.extend([
             figures::count(stream.rejects_open),
-            known(stream.target_rows),
+            known(stream.target_rows, stream.target_rows_estimated),
             stream.batches.to_string(),
             stream.state(),
         ]);
@@ -266,6 +302,13 @@ fn text(stats: &StatsDocument, color: bool) -> String {
     let mut lines = vec![grid.render()];
     let left_out = |name: &String| visible(&format!("left out, a connection of it is disabled: {name}"));
     lines.extend(stats.disabled.iter().map(left_out));
+    if stats
+        .streams
+        .iter()
+        .any(|stream| stream.source_rows_estimated || stream.target_rows_estimated)
+    {
+        lines.push("≈ is the database's own estimate: `--exact` counts".to_owned());
+    }
     if !stats.rejects.is_empty() {
         lines.push("open rejects:".to_owned());
         lines.extend(stats.rejects.iter().map(|group| format!("  {}", group.line())));

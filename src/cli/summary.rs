@@ -10,9 +10,11 @@ use super::intent::RunIntent;
 use super::output::visible;
 use super::rejects::RejectGroup;
 use super::table::{Align, Grid};
+use super::verify::Verified;
 use crate::Error;
 use crate::pipeline::report::{NotCovered, RunReport, RunStatus, SpentReport, StreamReport, StreamStatus};
 use crate::pipeline::subject::SubjectKey;
+use crate::verify::report::VerifyReport;
 
 /// What is counted of a stream, in the order of [`counts`].
 const COUNTED: [&str; 8] = [
@@ -221,6 +223,8 @@ pub(super) struct RunDocument<'a> {
     streams: &'a [StreamReport],
     spent: &'a [SpentReport],
     not_covered: &'a [NotCovered],
+    /// What came of comparing, with `--verify`.
+    verification: Option<&'a VerifyReport>,
     warnings: &'a [String],
     error: Option<ErrorDocument>,
 }
@@ -253,8 +257,21 @@ impl<'a> RunDocument<'a> {
             streams: &report.streams,
             spent: &report.spent,
             not_covered: &report.not_covered,
+            verification: None,
             warnings: &report.warnings,
             error: ErrorDocument::of_report(report, &intent.invocation),
+        }
+    }
+
+    /// With what came of verifying it.
+    pub(super) fn with(self, verified: &'a Verified, intent: &RunIntent) -> Self {
+        let failed = verified
+            .error()
+            .map(|error| ErrorDocument::of(error, Some(&intent.invocation)));
+        Self {
+            verification: verified.report(),
+            error: self.error.or(failed),
+            ..self
         }
     }
 
@@ -271,6 +288,7 @@ impl<'a> RunDocument<'a> {
             streams: &[],
             spent: &[],
             not_covered: &[],
+            verification: None,
             warnings: &[],
             error: Some(ErrorDocument::of(error, Some(&intent.invocation))),
         }

@@ -1,4 +1,5 @@
-//! JSON Schemas of the files that users write, made from the wire forms.
+//! JSON Schemas of the files that users write, and of documents that the program writes, made from the
+//! wire forms.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -12,9 +13,22 @@ const FIRST: [&str; 3] = ["$schema", "title", "description"];
 /// TOML has no null, without null.
 #[must_use]
 pub fn of<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut schema = settings().into_generator().into_root_schema_for::<T>();
     RecursiveTransform(without_null).transform(&mut schema);
+    headed(schema)
+}
+
+/// Schema of a document that the program writes, with null where it may stand.
+#[must_use]
+pub fn written<T: JsonSchema>() -> Value {
+    headed(settings().for_serialize().into_generator().into_root_schema_for::<T>())
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true)
+}
+
+fn headed(schema: Schema) -> Value {
     let mut value = schema.to_value();
     if let Value::Object(object) = &mut value {
         // What it is before what is in it: the file is read by people, too.
@@ -75,6 +89,8 @@ mod tests {
         needed: Option<String>,
         /// Not needed.
         choice: Option<Choice>,
+        /// Not needed either.
+        remark: Option<String>,
     }
 
     #[test]
@@ -85,5 +101,7 @@ mod tests {
         assert_eq!(schema["properties"]["choice"]["description"], "Not needed.");
         assert_eq!(schema["properties"]["choice"]["oneOf"][0]["const"], "one");
         assert!(!schema.to_string().contains("null"), "{schema}");
+        let written = written::<Wire>();
+        assert_eq!(written["properties"]["remark"]["type"], serde_json::json!(["string", "null"]));
     }
 }

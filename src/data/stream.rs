@@ -58,6 +58,9 @@ pub struct ReadRequest {
     pub columns: Vec<ReadColumn>,
     /// Key that orders the rows; empty for an atomic stream, which is read in any order.
     pub key: Vec<String>,
+    /// Rows may come in any order, each with its key all the same: the order costs the source a
+    /// sort, or the detour over an index. Positions mean nothing then.
+    pub any_order: bool,
     /// Go on after this position; [`Position::Within`] also says where the split ends. Batches
     /// carry [`Position::Key`] all the same: the split's end is the reader's to keep.
     pub after: Option<Position>,

@@ -174,6 +174,7 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         fields: fields::fields(reader, entry.fields),
         types: pairs(reader, entry.types),
         allow_precision_loss,
+        pii: located(reader, entry.pii),
         subjects: pairs(reader, entry.subject),
         ignore: pairs(reader, entry.ignore),
         place: reader.place(span),

@@ -205,6 +205,8 @@ pub struct Stream {
     pub types: Vec<(Located<String>, Located<String>)>,
     /// Target columns whose value may lose fraction digits (`allow_precision_loss`).
     pub allow_precision_loss: Vec<Located<String>>,
+    /// Target columns whose values are never shown (`pii`).
+    pub pii: Vec<Located<String>>,
     /// Subjects: name and condition over source columns with `$key`.
     pub subjects: Vec<(Located<String>, Located<String>)>,
     /// Source columns that this stream leaves out on purpose, each with the reason (`ignore`).
@@ -236,6 +238,7 @@ impl Stream {
             fields: Vec::new(),
             types: Vec::new(),
             allow_precision_loss: Vec::new(),
+            pii: Vec::new(),
             subjects: Vec::new(),
             ignore: Vec::new(),
             place,

@@ -55,6 +55,7 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         origin: stream.origin.clone(),
         columns: stream.transform.read_columns().to_vec(),
         key: stream.source_key.clone(),
+        any_order: false,
         after,
         subject: stream.subject.clone(),
         only,

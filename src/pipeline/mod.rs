@@ -45,3 +45,4 @@ mod unit;
 pub mod validate;
 mod work;
 pub mod worker;
+mod writers;

@@ -14,11 +14,12 @@ use super::passes::{self, Pass};
 use super::report::SpentReport;
 use super::shape::check_stream;
 use super::subject::{self, SubjectKey};
-use super::{difference, planned, privilege, spending};
+use super::{difference, planned, privilege, spending, writers};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
 use crate::data::keyed::Layout;
+use crate::data::keyed::owner::Writers;
 use crate::data::stream::{OnConflict, Origin, StreamTarget};
 use crate::ledger::{Checkpoint, Suspended};
 use crate::mapping::coverage::Coverage;
@@ -89,9 +90,11 @@ pub struct Plan {
     /// Streams whose targets cannot be reached now.
     pub(super) later: Option<Later>,
     /// All streams of the project, planned or not.
-    pub(super) stream_names: Vec<String>,
-    pub(super) sources: BTreeMap<String, Arc<dyn Source>>,
-    pub(super) sinks: BTreeMap<String, Arc<dyn Sink>>,
+    pub(crate) stream_names: Vec<String>,
+    /// Those of them that write keys.
+    pub(crate) writers: Writers,
+    pub(crate) sources: BTreeMap<String, Arc<dyn Source>>,
+    pub(crate) sinks: BTreeMap<String, Arc<dyn Sink>>,
 }
 
 /// One stream of a plan.
@@ -106,6 +109,8 @@ pub struct PlannedStream {
     pub on_conflict: OnConflict,
     /// Target key.
     pub key: Vec<String>,
+    /// Target columns whose values are never shown.
+    pub pii: Vec<String>,
     /// How its rows become keys, where it writes no table.
     pub keyed: Option<Arc<Layout>>,
     /// Source key; empty for an atomic stream.
@@ -128,21 +133,23 @@ pub struct PlannedStream {
     pub notes: Vec<String>,
     /// Foreign keys that are taken away for the load and put back afterwards.
     pub suspended: Vec<Suspended>,
-    pub(super) source_connection: String,
-    pub(super) sink_connection: String,
-    pub(super) origin: Origin,
-    pub(super) transform: Arc<Transform>,
-    pub(super) write: StreamTarget,
-    pub(super) fingerprint: String,
+    pub(crate) source_connection: String,
+    pub(crate) sink_connection: String,
+    pub(crate) origin: Origin,
+    pub(crate) transform: Arc<Transform>,
+    pub(crate) write: StreamTarget,
+    pub(crate) fingerprint: String,
     pub(super) refers_to_itself: bool,
     /// What it leaves to other streams, before it has begun.
     pub(super) leaves: Option<LeftToOthers>,
     /// No other stream of the project writes the same table.
-    pub(super) only_writer: bool,
+    pub(crate) only_writer: bool,
+    /// Other streams of the project that write the same table, planned or not.
+    pub(crate) shares_with: Vec<String>,
     /// Only the rows of a subject are moved.
-    pub(super) subject: Option<crate::data::stream::Subject>,
+    pub(crate) subject: Option<crate::data::stream::Subject>,
     /// Number of its rows in the source.
-    pub(super) subject_rows: Option<u64>,
+    pub(crate) subject_rows: Option<u64>,
     /// Only what has changed since it was copied is moved.
     pub(super) follows: bool,
 }
@@ -223,6 +230,7 @@ pub(super) async fn plan_over(
         warnings.extend(follow::restrict(&mut streams, &ends)?);
     }
     let mut plan = Plan {
+        writers: writers::of(project, &streams),
         project: project.name.clone(),
         environment: config.environment.clone(),
         streams,

@@ -120,6 +120,7 @@ fn planned(
         target: stream.target(),
         on_conflict: stream.on_conflict,
         key: write.key.clone(),
+        pii: stream.pii.iter().map(|column| column.value.clone()).collect(),
         keyed: write.keyed.clone(),
         resumable,
         after: Vec::new(),
@@ -146,6 +147,10 @@ fn planned(
         source_key: shape.source_key,
         write,
         only_writer,
+        shares_with: (project.streams.iter())
+            .filter(|other| other.to.value == stream.to.value && other.name.value != stream.name.value)
+            .map(|other| other.name.value.clone())
+            .collect(),
         subject: None,
         subject_rows: None,
         follows: false,

@@ -30,7 +30,7 @@ pub fn row_json(batch: &RecordBatch, row: usize) -> String {
     Value::Object(object).to_string()
 }
 
-fn value_json(field: &Field, column: &dyn Array, row: usize) -> Value {
+pub(crate) fn value_json(field: &Field, column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }

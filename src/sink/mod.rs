@@ -9,15 +9,18 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::counts::Written;
+use crate::data::keyed::form::KeyFacts;
+use crate::data::keyed::read::KeyRead;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredReject, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 
 mod encode;
@@ -26,6 +29,9 @@ mod redis;
 mod sqlite;
 
 pub use encode::{Encode, Encoded};
+
+/// Rows of keys that are read back.
+pub type KeyRows = mpsc::Receiver<Result<RecordBatch>>;
 
 /// Who wants to write.
 #[derive(Debug, Clone)]
@@ -67,6 +73,10 @@ pub trait Sink: Send + Sync {
     /// Runs of a project, newest first.
     async fn runs(&self, project: &str, rows_max: u32) -> Result<Vec<RunRecord>>;
 
+    /// Batches that a run has committed, by stream, split and sequence; those of subjects and of changes
+    /// too.
+    async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>>;
+
     /// Rejects of a project that are not resolved, by id.
     async fn rejects(&self, project: &str, stream: Option<&str>, after_id: i64, rows_max: u32) -> Result<Vec<StoredReject>>;
 
@@ -106,6 +116,25 @@ pub trait Sink: Send + Sync {
             ErrorKind::Usage,
             format!("nothing of project `{project}` was removed: only keys of a rehearsal, under a prefix, can be"),
         ))
+    }
+
+    /// What the server tells of itself, to whom keys are read back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the target is no store of keys.
+    async fn key_facts(&self) -> Result<KeyFacts> {
+        Err(no_keys())
+    }
+
+    /// Reads keys back, with commands that change nothing: rows in the columns of the request's
+    /// form, in any order, each once. An `Err` in the channel ends the reading; dropping the
+    /// channel, too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the target is no store of keys.
+    async fn read_keys(&self, request: KeyRead) -> Result<KeyRows> {
+        let _ = request;
+        Err(no_keys())
     }
 }
 
@@ -243,6 +272,10 @@ pub trait Session: Send {
 
     /// Lease epoch of this session.
     fn epoch(&self) -> i64;
+}
+
+fn no_keys() -> Error {
+    Error::new(ErrorKind::Internal, "a target of tables was asked for its keys")
 }
 
 /// Opens a sink. The only place that names the connectors. A missing SQLite file or Postgres

@@ -99,7 +99,10 @@ impl Gather {
             rows_max,
             bytes_max: request.bytes_max.min(BATCH_BYTES_END),
             keyed,
-            compared: match (facts.ordered && keyed && request.only.is_none(), facts.unique) {
+            compared: match (
+                facts.ordered && keyed && !request.any_order && request.only.is_none(),
+                facts.unique,
+            ) {
                 (false, _) => Compared::Never,
                 (true, true) => Compared::AtBatchEnds,
                 (true, false) => Compared::EveryRow,
@@ -260,6 +263,7 @@ mod tests {
                 ty: ColumnType::Int64,
             }],
             key: vec!["n".to_owned()],
+            any_order: false,
             after: None,
             subject: None,
             only: None,

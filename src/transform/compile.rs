@@ -22,6 +22,7 @@ use super::expression::{Expression, Parsed};
 use super::{passing, reading};
 
 mod describe;
+mod narrow;
 mod texts;
 
 use texts::{Texts, Wanted};

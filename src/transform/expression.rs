@@ -29,6 +29,7 @@ mod dialect;
 mod exact;
 mod finite;
 mod names;
+mod places;
 mod plan;
 mod registry;
 mod rewrite;

@@ -15,6 +15,7 @@ mod moves;
 mod seed;
 mod streams;
 mod traps;
+mod verified;
 
 use streams::{STREAMS, Stream};
 

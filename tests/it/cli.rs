@@ -10,13 +10,15 @@ use crate::items;
 #[test]
 fn help_of_every_command() {
     let project = Project::new();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["check"],
         &["plan"],
         &["run"],
+        &["verify"],
         &["stats"],
         &["runs"],
+        &["runs", "show"],
         &["clean"],
         &["schema"],
         &["schema", "apply"],
@@ -57,6 +59,13 @@ fn what_is_typed_wrong_is_told_on_stderr_alone() {
             "cannot be used with",
         ),
         (&["run", "mappings/demo", "--batch-size", "0"], "0 is not in 1.."),
+        (
+            &["verify", "mappings/demo", "--report", "report.pdf"],
+            "ends with .html or .json",
+        ),
+        (&["verify", "mappings/demo", "--wait", "5"], "--recheck <TIMES>"),
+        (&["run", "mappings/demo", "--verify", "--dry-run"], "cannot be used with"),
+        (&["run", "mappings/demo", "--report", "report.html"], "--verify"),
         (&["json-schema"], "<FORMAT>"),
         (&["run", "mappings/dmo"], "mappings/dmo is not a project"),
         (
@@ -115,7 +124,7 @@ fn mistakes_in_files_are_quoted_with_their_place() {
 #[test]
 fn schemas_are_printed_and_written() {
     let project = Project::new();
-    for name in ["config", "project", "mapping"] {
+    for name in ["config", "project", "mapping", "report"] {
         let printed = project.run(&["json-schema", name]).expect(0).json();
         assert_eq!(printed["$schema"], "http://json-schema.org/draft-07/schema#");
         let shipped = format!("{}/config/schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
@@ -128,7 +137,7 @@ fn schemas_are_printed_and_written() {
     }
     let ended = project.run(&["json-schema", "--out", "config/schema"]);
     assert_eq!(ended.expect(0).stdout, "");
-    for name in ["config", "project", "mapping"] {
+    for name in ["config", "project", "mapping", "report"] {
         let file = format!("{name}.schema.json");
         let shipped = format!("{}/config/schema/{file}", env!("CARGO_MANIFEST_DIR"));
         assert_eq!(
@@ -198,7 +207,21 @@ fn pinned(project: &Project, arguments: &[&str], code: i32) -> String {
 }
 
 fn blank(value: &mut serde_json::Value, folder: &str) {
-    const CHANGING: [&str; 7] = ["run", "seconds", "started_at", "ended_at", "holder", "version", "free_bytes"];
+    const CHANGING: [&str; 13] = [
+        "run",
+        "id",
+        "seconds",
+        "started_at",
+        "ended_at",
+        "source_read_at",
+        "target_read_at",
+        "rows_per_second",
+        "moment",
+        "fingerprint",
+        "holder",
+        "version",
+        "free_bytes",
+    ];
     match value {
         serde_json::Value::Object(object) => {
             for (key, value) in object {
@@ -222,6 +245,7 @@ fn documents_of_every_command() {
         ("document_check", &["check", "mappings/demo"][..], 0),
         ("document_plan", &["plan", "mappings/demo"], 0),
         ("document_run", &["run", "mappings/demo", "--max-rejects", "5"], 4),
+        ("document_verify", &["verify", "mappings/demo"], 0),
         ("document_stats", &["stats", "mappings/demo"], 0),
         ("document_stats_keys", &["stats", "mappings/demo", "--show-keys"], 0),
         ("document_runs", &["runs", "mappings/demo"], 0),
@@ -239,6 +263,7 @@ fn text_of_every_command() {
         &["plan", "mappings/demo"][..],
         &["run", "mappings/demo", "--max-rejects", "5", "--dry-run"],
         &["run", "mappings/demo", "--max-rejects", "5"],
+        &["verify", "mappings/demo"],
         &["stats", "mappings/demo", "--show-keys"],
         &["plan", "mappings/demo"],
     ] {

@@ -270,9 +270,11 @@ fn moves(game: &Game, dump: impl Fn() -> Dump) {
         .into()
     );
 
+    is_equal(game, &["--only", &STREAMS.join(",")], STREAMS.len());
     let rows = game.rows();
     game.run(&["run"]).expect(4);
     check(dump(), &expected);
+    is_equal(game, &["--only", &STREAMS.join(",")], STREAMS.len());
     let again = game.run(&["run", "--restart", "--output", "json"]).expect(4).json();
     check(dump(), &expected);
     assert!(game.rows() == rows, "the database has not changed");
@@ -285,6 +287,14 @@ fn moves(game: &Game, dump: impl Fn() -> Dump) {
             assert_eq!([inserted, updated, skipped], [0, 0, before[0]], "{stream}");
         }
     }
+}
+
+/// A verification finds no difference in any of so many streams.
+#[track_caller]
+fn is_equal(game: &Game, more: &[&str], streams: usize) {
+    let report = game.run(&[&["verify", "--output", "json"], more].concat()).expect(0).json();
+    assert_eq!(report["status"], "equal", "{report:#}");
+    assert_eq!(report["streams"].as_array().expect("streams").len(), streams, "{report:#}");
 }
 
 /// Stream and reason of all rejects of streams that write keys.
@@ -329,6 +339,7 @@ fn one_users_keys_move_alone() {
         let expected = expected(&game, user);
         assert!(expected.len() > 1, "a user with keys");
         check(found, &expected);
+        is_equal(&game, &["--for", &wanted, "--only", "profiles,leaderboard,sessions"], 3);
         for key in expected.keys() {
             server.query::<()>(&[&b"DEL"[..], key]);
         }

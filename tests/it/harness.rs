@@ -242,6 +242,11 @@ impl Project {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Variables of every command.
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     /// The program with arguments, in this folder, without the tester's own variables.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dbferry"));

@@ -12,6 +12,7 @@ use crate::harness::{Database, Ended, Project, copy, postgres_url, query, reposi
 mod runs;
 mod traps;
 mod user;
+mod verified;
 
 const SAMPLE: &str = "mappings/nostria/sample";
 

@@ -30,6 +30,7 @@ pub(crate) fn three_at_a_time(origin: Origin, columns: impl Iterator<Item = (Str
         origin,
         columns: columns.map(|(name, ty)| ReadColumn { name, ty }).collect(),
         key: key.iter().map(|name| (*name).to_owned()).collect(),
+        any_order: false,
         after: None,
         subject: None,
         only: None,

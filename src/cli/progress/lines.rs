@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::super::figures;
 use super::super::output::{Console, visible};
-use super::Moving;
 use super::paid::Paid;
+use super::{Doing, Moving};
 
 /// Between two lines, divided among the streams that move.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn start(&mut self, console: &Console, moving: &Moving, now: Instant) {
+    pub(super) fn start(&mut self, console: &Console, moving: &Moving, doing: Doing, now: Instant) {
         self.last.insert(moving.name.clone(), now);
         let rows = figures::counted(moving.rows, "row");
         let name = visible(&moving.name);
@@ -29,6 +29,9 @@ impl Lines {
             console.note(&format!("{name}: goes on after {}", figures::counted(moving.before, "row")));
         } else if moving.before > 0 {
             console.note(&format!("{name}: goes on after {} of {rows}", figures::count(moving.before)));
+        } else if doing == Doing::Comparing {
+            // An estimate, where there is one.
+            console.note(&format!("{name}: being compared"));
         } else {
             console.note(&format!("{name}: begins, {rows}"));
         }

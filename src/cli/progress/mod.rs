@@ -6,15 +6,16 @@
 mod bars;
 mod lines;
 mod meter;
+mod moving;
 mod paid;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::bars::Bars;
 use self::lines::Lines;
-use self::meter::{Meter, Rate};
+use self::meter::Meter;
+use self::moving::{Moving, time_left};
 use self::paid::Paid;
 use super::figures;
 use super::output::{Console, Tone, visible};
@@ -22,106 +23,32 @@ use crate::data::counts::Counts;
 use crate::data::spent::Spent;
 use crate::pipeline::event::{Event, Events};
 
-/// One stream on its way.
-struct Moving {
-    name: String,
-    /// Rows that its source holds; 0 also where nobody knows.
-    rows: u64,
-    /// Rows read by earlier runs.
-    before: u64,
-    /// Rows read in committed batches of this run.
-    committed: u64,
-    /// Rows read since.
-    in_flight: u64,
-    rejected: BTreeMap<&'static str, u64>,
-    began: Instant,
-    meter: Meter,
-    ended: bool,
-}
-
-impl Moving {
-    fn new(name: String, rows: u64, now: Instant) -> Self {
-        Self {
-            name,
-            rows,
-            before: 0,
-            committed: 0,
-            in_flight: 0,
-            rejected: BTreeMap::new(),
-            began: now,
-            meter: Meter::new(now),
-            ended: false,
-        }
-    }
-
-    fn position(&self) -> u64 {
-        let position = self.before.saturating_add(self.committed).saturating_add(self.in_flight);
-        if self.rows == 0 { position } else { position.min(self.rows) }
-    }
-
-    fn rejects(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// `12,345 rows/s, 3.2 MB/s, 1m 20s left, 2 rejected`.
-    fn pace(&self, now: Instant) -> String {
-        let mut parts = Vec::new();
-        if let Some(rate) = self.meter.rate(now) {
-            parts.push(format!("{} rows/s", figures::count(rate.rows)));
-            parts.push(format!("{}/s", figures::bytes(rate.bytes)));
-            parts.extend(time_left(self.rows.saturating_sub(self.position()), rate));
-        }
-        if self.rejects() > 0 {
-            parts.push(format!("{} rejected", figures::count(self.rejects())));
-        }
-        parts.join(", ")
-    }
-
-    /// How it ended, for good.
-    fn outcome(&self, now: Instant) -> String {
-        let took = now - self.began;
-        let mut text = format!(
-            "{}: complete, {} in {}",
-            visible(&self.name),
-            figures::counted(self.committed, "row"),
-            figures::duration(took)
-        );
-        if self.before > 0 {
-            text = format!("{text}, after {} of earlier runs", figures::count(self.before));
-        }
-        if self.rejects() > 0 {
-            text = format!("{text}, {} rejected", figures::count(self.rejects()));
-        }
-        text
-    }
-}
-
-/// `1m 20s left`, where there is something left and it moves.
-fn time_left(rows: u64, rate: Rate) -> Option<String> {
-    let seconds = rows.checked_div(rate.rows).filter(|_| rows > 0)?;
-    // An estimate has no fractions.
-    Some(match seconds {
-        0 => "less than 1 s left".to_owned(),
-        1..60 => format!("{seconds} s left"),
-        _ => format!("{} left", figures::duration(Duration::from_secs(seconds))),
-    })
-}
-
 /// How a run is shown.
 enum View {
     Bars(Bars),
     Lines(Lines),
     /// How many rows there are is not known before they have come.
-    Uncounted(Uncounted),
+    Uncounted,
 }
 
-/// Which rows are moved, where nobody has counted them.
+/// What is done with the rows, and with which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Uncounted {
-    /// Stored rejects, again.
-    Rejects,
-    /// What has changed since a copy.
-    Changes,
+pub(super) enum Doing {
+    /// They are moved.
+    Moving,
+    /// Stored rejects are moved, again.
+    MovingRejects,
+    /// What has changed since a copy is moved.
+    MovingChanges,
+    /// They are compared with what is there.
+    Comparing,
+}
+
+impl Doing {
+    /// Whether somebody has counted them.
+    const fn counted(self) -> bool {
+        matches!(self, Self::Moving | Self::Comparing)
+    }
 }
 
 /// What was heard of a run so far.
@@ -129,6 +56,7 @@ struct Watch {
     console: Console,
     /// What runs, for the first line.
     title: String,
+    doing: Doing,
     streams: Vec<Moving>,
     /// Speed of the whole run.
     meter: Meter,
@@ -141,15 +69,16 @@ struct Watch {
 pub(super) struct Progress(Arc<Mutex<Watch>>);
 
 impl Progress {
-    pub(super) fn new(console: &Console, title: &str, uncounted: Option<Uncounted>) -> Self {
-        let view = match (uncounted, console.bars()) {
-            (Some(uncounted), _) => View::Uncounted(uncounted),
-            (None, Some(bars)) => View::Bars(Bars::new(bars.clone())),
-            (None, None) => View::Lines(Lines::default()),
+    pub(super) fn new(console: &Console, title: &str, doing: Doing) -> Self {
+        let view = match console.bars() {
+            _ if !doing.counted() => View::Uncounted,
+            Some(bars) => View::Bars(Bars::new(bars.clone())),
+            None => View::Lines(Lines::default()),
         };
         Self(Arc::new(Mutex::new(Watch {
             console: console.clone(),
             title: title.to_owned(),
+            doing,
             streams: Vec::new(),
             meter: Meter::new(Instant::now()),
             paid: Vec::new(),
@@ -220,15 +149,23 @@ impl Watch {
     }
 
     fn run_started(&mut self, run: &str, streams: Vec<(String, u64)>, dry_run: bool, now: Instant) {
-        let rows = match self.view {
-            View::Uncounted(Uncounted::Rejects) => "only their rejects".to_owned(),
-            View::Uncounted(Uncounted::Changes) => "only what has changed".to_owned(),
-            _ => figures::counted(streams.iter().map(|(_, rows)| rows).sum(), "row"),
+        let rows = match (self.doing, streams.iter().map(|(_, rows)| rows).sum()) {
+            (Doing::MovingRejects, _) => ", only their rejects".to_owned(),
+            (Doing::MovingChanges, _) => ", only what has changed".to_owned(),
+            // Nobody has counted them.
+            (Doing::Comparing, 0) => String::new(),
+            (Doing::Comparing, rows) => format!(", about {}", figures::counted(rows, "row")),
+            (Doing::Moving, rows) => format!(", {}", figures::counted(rows, "row")),
         };
         let count = u64::try_from(streams.len()).unwrap_or(u64::MAX);
         let rehearsal = if dry_run { " (dry run: all of it is rolled back)" } else { "" };
+        let what = if self.doing == Doing::Comparing {
+            "verification"
+        } else {
+            "run"
+        };
         self.console.note(&format!(
-            "run {run}: {}: {}, {rows}{rehearsal}",
+            "{what} {run}: {}: {}{rows}{rehearsal}",
             visible(&self.title),
             figures::counted(count, "stream"),
         ));
@@ -250,11 +187,12 @@ impl Watch {
         moving.meter = Meter::new(now);
         match &mut self.view {
             View::Bars(bars) => bars.start(moving),
-            View::Lines(lines) => lines.start(&self.console, moving, now),
-            View::Uncounted(what) => {
-                let doing = match what {
-                    Uncounted::Rejects => "moving its rejects again",
-                    Uncounted::Changes => "following its changes",
+            View::Lines(lines) => lines.start(&self.console, moving, self.doing, now),
+            View::Uncounted => {
+                let doing = match self.doing {
+                    Doing::MovingRejects => "moving its rejects again",
+                    Doing::MovingChanges => "following its changes",
+                    Doing::Moving | Doing::Comparing => "begins",
                 };
                 self.console.note(&format!("{}: {doing}", visible(stream)));
             }
@@ -279,7 +217,7 @@ impl Watch {
             match &mut self.view {
                 View::Bars(bars) => bars.update(moving, now),
                 View::Lines(lines) => lines.update(&self.console, moving, now),
-                View::Uncounted(_) => {}
+                View::Uncounted => {}
             }
         }
         self.total(now);
@@ -303,7 +241,7 @@ impl Watch {
         match &mut self.view {
             View::Bars(bars) => bars.paid(paid, now),
             View::Lines(lines) => lines.paid(&self.console, paid, now),
-            View::Uncounted(_) => {}
+            View::Uncounted => {}
         }
     }
 
@@ -328,11 +266,14 @@ impl Watch {
             return;
         };
         moving.ended = true;
-        let outcome = moving.outcome(now);
+        let outcome = match self.doing {
+            Doing::Comparing => moving.compared(now),
+            _ => moving.outcome(now),
+        };
         match &mut self.view {
             View::Bars(bars) => bars.end(stream),
             View::Lines(lines) => lines.end(stream),
-            View::Uncounted(_) => {}
+            View::Uncounted => {}
         }
         self.console.note(&outcome);
         self.total(now);
@@ -347,6 +288,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -159,6 +159,7 @@ fn a_run_as_a_document() {
       ],
       "spent": [],
       "not_covered": [],
+      "verification": null,
       "warnings": [],
       "error": {
         "kind": "full",
@@ -190,6 +191,7 @@ fn a_run_that_could_not_begin_as_a_document() {
       "streams": [],
       "spent": [],
       "not_covered": [],
+      "verification": null,
       "warnings": [],
       "error": {
         "kind": "unreachable",

@@ -6,10 +6,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod form;
 pub mod keys;
+pub mod owner;
 pub mod pattern;
+pub mod read;
 pub mod text;
 
+pub use form::Form;
 pub use keys::Keys;
 pub use pattern::Pattern;
 

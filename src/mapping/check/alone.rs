@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::fields::fields;
+use super::fields::{TYPE_NAMES, fields};
 use super::ignored::ignored;
-use super::keyed;
 use super::subject::subjects;
+use super::{keyed, pii};
 use crate::data::column::ColumnType;
 use crate::data::document::NAME_BYTES_MAX;
 use crate::data::finding::{Finding, Place, listed};
@@ -28,6 +28,7 @@ pub fn alone(project: &Project, connections: &[&str]) -> Vec<Finding> {
         texts(stream, &mut findings);
         fields(stream, &mut findings);
         identifiers(stream, &mut findings);
+        pii::alone(stream, &mut findings);
         predecessors(project, stream, &mut findings);
     }
     writers(project, &mut findings);
@@ -224,28 +225,6 @@ fn texts(stream: &Stream, findings: &mut Vec<Finding>) {
         }
     }
 }
-
-pub(super) const TYPE_NAMES: [&str; 19] = [
-    "boolean",
-    "smallint",
-    "integer",
-    "bigint",
-    "real",
-    "double precision",
-    "numeric(7,2)",
-    "text",
-    "varchar(50)",
-    "char(3)",
-    "bytea",
-    "date",
-    "time",
-    "timestamp(3)",
-    "timestamptz",
-    "interval",
-    "uuid",
-    "json",
-    "jsonb",
-];
 
 /// Invariant 11: an identifier that the target would cut is refused.
 fn identifiers(stream: &Stream, findings: &mut Vec<Finding>) {

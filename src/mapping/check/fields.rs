@@ -9,7 +9,28 @@ use crate::document::pointer::Pointer;
 use crate::mapping::Stream;
 use crate::mapping::document::{Absent, Content, Field};
 
-use super::alone::TYPE_NAMES;
+/// Types as a mapping writes them.
+pub(super) const TYPE_NAMES: [&str; 19] = [
+    "boolean",
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "double precision",
+    "numeric(7,2)",
+    "text",
+    "varchar(50)",
+    "char(3)",
+    "bytea",
+    "date",
+    "time",
+    "timestamp(3)",
+    "timestamptz",
+    "interval",
+    "uuid",
+    "json",
+    "jsonb",
+];
 
 /// The type that a field has, where the mapping names one that documents can hold.
 #[must_use]

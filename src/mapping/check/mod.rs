@@ -5,6 +5,7 @@ mod fields;
 mod ignored;
 mod key_types;
 mod keyed;
+mod pii;
 mod shapes;
 mod subject;
 

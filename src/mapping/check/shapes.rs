@@ -1,5 +1,6 @@
 //! Checks of a stream's declarations against the shapes of its source and its target.
 
+use super::pii;
 use crate::data::finding::{Finding, Located, Place};
 use crate::data::stream::OnConflict;
 use crate::data::table::{Fill, Table};
@@ -32,6 +33,7 @@ pub fn shapes(stream: &Stream, source: &Table, target: &Table) -> Vec<Finding> {
     key(stream, target, &taken, &mut findings);
     values_for_all(stream, target, &taken, &mut findings);
     precision(stream, &taken, &mut findings);
+    pii::shapes(stream, &taken, &mut findings);
     findings
 }
 
@@ -176,18 +178,6 @@ fn values_for_all(stream: &Stream, target: &Table, taken: &[&str], findings: &mu
 
 fn precision(stream: &Stream, taken: &[&str], findings: &mut Vec<Finding>) {
     for name in &stream.allow_precision_loss {
-        if is_mapped(stream, &name.value) || taken.contains(&name.value.as_str()) {
-            continue;
-        }
-        let written = stream.columns.iter().map(|(column, _)| column.value.as_str());
-        findings.push(
-            error(
-                "mapping::unmapped_column",
-                &name.place,
-                format!("this stream does not write column `{}`", name.value),
-            )
-            .label("not written")
-            .help_nearest(&name.value, written.chain(taken.iter().copied())),
-        );
+        pii::written(stream, name, taken, findings);
     }
 }

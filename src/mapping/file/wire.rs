@@ -158,6 +158,11 @@ pub(super) struct StreamEntry {
     #[serde(default)]
     #[schemars(example = ["created_at"])]
     pub(super) allow_precision_loss: Vec<Marked<String>>,
+    /// Target columns whose values are never shown, such as those that tell who somebody is: a report
+    /// of `dbferry verify` says that they differ, not what they hold: `pii = ["email"]`.
+    #[serde(default)]
+    #[schemars(example = ["email"])]
+    pub(super) pii: Vec<Marked<String>>,
     /// Named SQL conditions over source columns; a row that breaks one is a reject that names it
     /// (NULL breaks none): `rules = { positive_score = "score >= 0" }`.
     #[serde(default)]

@@ -8,7 +8,7 @@ use super::ledger_table;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::ledger::{BatchEntry, Checkpoint, RunRecord, StoredBatch, StoredReject};
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
 
@@ -34,9 +34,6 @@ pub(super) async fn checkpoints(connection: &mut PgConnection, project: &str) ->
 /// A checkpoint from its row.
 pub(super) fn checkpoint(row: &PgRow) -> Result<Checkpoint> {
     let position: Option<String> = get(row, "position")?;
-    let digest: String = get(row, "digest")?;
-    let digest = Digest::from_hex(count(row, "digest_rows")?, &digest)
-        .ok_or_else(|| Error::new(ErrorKind::Checkpoint, "the checkpoint holds a digest that is none"))?;
     Ok(Checkpoint {
         project: get(row, "project")?,
         stream: get(row, "stream")?,
@@ -48,20 +45,68 @@ pub(super) fn checkpoint(row: &PgRow) -> Result<Checkpoint> {
         moment: get(row, "moment")?,
         one_moment: get(row, "one_moment")?,
         position: position.as_deref().map(Position::from_json).transpose()?,
-        counts: Counts {
-            read: count(row, "rows_read")?,
-            filtered: count(row, "rows_filtered")?,
-            // Rows of tables do not expire.
-            expired: 0,
-            inserted: count(row, "rows_inserted")?,
-            updated: count(row, "rows_updated")?,
-            skipped: count(row, "rows_skipped")?,
-            rejected: count(row, "rows_rejected")?,
-        },
-        digest,
+        counts: counts(row)?,
+        digest: digest(row)?,
         target_was_empty: get(row, "target_was_empty")?,
         complete: get(row, "complete")?,
     })
+}
+
+fn counts(row: &PgRow) -> Result<Counts> {
+    Ok(Counts {
+        read: count(row, "rows_read")?,
+        filtered: count(row, "rows_filtered")?,
+        // Rows of tables do not expire.
+        expired: 0,
+        inserted: count(row, "rows_inserted")?,
+        updated: count(row, "rows_updated")?,
+        skipped: count(row, "rows_skipped")?,
+        rejected: count(row, "rows_rejected")?,
+    })
+}
+
+fn digest(row: &PgRow) -> Result<Digest> {
+    let text: String = get(row, "digest")?;
+    Digest::from_hex(count(row, "digest_rows")?, &text)
+        .ok_or_else(|| Error::new(ErrorKind::Checkpoint, "the ledger holds a digest that is none"))
+}
+
+/// Batches of a run.
+pub(super) async fn batches(connection: &mut PgConnection, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
+    if !ledger_table::exists(connection).await? {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        r#"select run, stream, split, sequence, first_key, last_key, rows_read, rows_filtered, rows_inserted, rows_updated,
+               rows_skipped, rows_rejected, digest_rows, digest, seconds, retry,
+               to_char(committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as committed_at
+           from dbferry.batch where project = $1 and run = $2 order by stream, split, sequence"#,
+    )
+    .bind(project)
+    .bind(run)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(&error))?;
+    let key = |row: &PgRow, name: &str| get::<Option<String>>(row, name)?.as_deref().map(key_of).transpose();
+    rows.iter()
+        .map(|row| {
+            Ok(StoredBatch {
+                entry: BatchEntry {
+                    run: get(row, "run")?,
+                    stream: get(row, "stream")?,
+                    split: get(row, "split")?,
+                    sequence: get(row, "sequence")?,
+                    first_key: key(row, "first_key")?,
+                    last_key: key(row, "last_key")?,
+                    counts: counts(row)?,
+                    digest: digest(row)?,
+                    seconds: get(row, "seconds")?,
+                    retry: get(row, "retry")?,
+                },
+                committed_at: get(row, "committed_at")?,
+            })
+        })
+        .collect()
 }
 
 /// Runs of a project, newest first.

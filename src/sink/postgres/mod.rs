@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use uuid::Uuid;
 
 use self::backend::Backends;
 use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
 use crate::config::connection::NewDatabase;
 use crate::data::table::{MIGRATIONS_TABLE, Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
+use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::postgres::catalog::{self, CatalogTable, Kind, get};
 use crate::postgres::connect::{self, Address};
 use crate::postgres::error::classify;
@@ -192,6 +193,11 @@ impl Sink for PostgresSink {
 
     async fn runs(&self, project: &str, rows_max: u32) -> Result<Vec<RunRecord>> {
         let read = async { ledger_read::runs(&mut *self.reader().await?, project, rows_max).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
+    async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
+        let read = async { ledger_read::batches(&mut *self.reader().await?, project, run).await };
         read.await.map_err(|error| self.about(error))
     }
 

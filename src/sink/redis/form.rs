@@ -8,7 +8,7 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::ledger::{BatchEntry, Checkpoint, FORM, StoredReject};
+use crate::ledger::{BatchEntry, Checkpoint, FORM, StoredBatch, StoredReject};
 use crate::{Error, ErrorKind, Result};
 
 /// A checkpoint; project, stream and split are in the name of its key.
@@ -30,19 +30,19 @@ struct CheckpointForm {
 }
 
 /// A batch of the audit trail.
-#[derive(Serialize)]
-struct BatchForm<'a> {
+#[derive(Serialize, Deserialize)]
+struct BatchForm {
     run: Uuid,
     split: i32,
     sequence: i64,
-    first_key: Option<&'a Key>,
-    last_key: Option<&'a Key>,
+    first_key: Option<Key>,
+    last_key: Option<Key>,
     counts: Counts,
     digest_rows: u64,
     digest: String,
     seconds: f64,
     retry: bool,
-    committed_at: &'a str,
+    committed_at: String,
 }
 
 /// A reject.
@@ -115,14 +115,33 @@ pub(super) fn batch(entry: &BatchEntry, committed_at: &str) -> String {
         run: entry.run,
         split: entry.split,
         sequence: entry.sequence,
-        first_key: entry.first_key.as_ref(),
-        last_key: entry.last_key.as_ref(),
+        first_key: entry.first_key.clone(),
+        last_key: entry.last_key.clone(),
         counts: entry.counts,
         digest_rows: entry.digest.rows,
         digest: entry.digest.to_hex(),
         seconds: entry.seconds,
         retry: entry.retry,
-        committed_at,
+        committed_at: committed_at.to_owned(),
+    })
+}
+
+pub(super) fn read_batch(text: &[u8], stream: &str) -> Result<StoredBatch> {
+    let form: BatchForm = serde_json::from_slice(text).map_err(|_| unreadable())?;
+    Ok(StoredBatch {
+        entry: BatchEntry {
+            run: form.run,
+            stream: stream.to_owned(),
+            split: form.split,
+            sequence: form.sequence,
+            first_key: form.first_key,
+            last_key: form.last_key,
+            counts: form.counts,
+            digest: Digest::from_hex(form.digest_rows, &form.digest).ok_or_else(unreadable)?,
+            seconds: form.seconds,
+            retry: form.retry,
+        },
+        committed_at: form.committed_at,
     })
 }
 

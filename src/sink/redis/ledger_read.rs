@@ -7,7 +7,7 @@ use super::form::{self, RejectForm, bytes, number, parts};
 use super::link::Link;
 use super::names::Names;
 use crate::Result;
-use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject};
 
 /// A checkpoint as it is kept: with the one before, for as long as nobody has seen that the last
 /// batch was written without an error.
@@ -110,6 +110,31 @@ pub(super) async fn run(link: &mut Link, names: &Names, run: uuid::Uuid) -> Resu
     Ok(bytes(&reply).and_then(|text| serde_json::from_slice(text).ok()))
 }
 
+/// Batches of a run, by stream, split and sequence.
+pub(super) async fn batches(link: &mut Link, names: &Names, run: uuid::Uuid) -> Result<Vec<StoredBatch>> {
+    let mut streams: Vec<String> = splits(link, names).await?.into_iter().map(|(_, stream)| stream).collect();
+    streams.sort();
+    streams.dedup();
+    let mut found = Vec::new();
+    for stream in streams {
+        let mut of_stream = Vec::new();
+        let of_run = format!(":{run}");
+        scan(link, &names.batches(&stream), |field, record| {
+            if field.ends_with(of_run.as_bytes()) {
+                of_stream.push(form::read_batch(record, &stream)?);
+            }
+            Ok(())
+        })
+        .await?;
+        let place = |batch: &StoredBatch| (batch.entry.split, batch.entry.sequence);
+        of_stream.sort_by_key(place);
+        // A scan may show one twice.
+        of_stream.dedup_by_key(|batch| place(batch));
+        found.extend(of_stream);
+    }
+    Ok(found)
+}
+
 /// Rejects that are not resolved, by id, those that `wanted` takes.
 pub(super) async fn rejects(
     link: &mut Link,
@@ -117,30 +142,37 @@ pub(super) async fn rejects(
     mut wanted: impl FnMut(i64, &RejectForm) -> bool,
 ) -> Result<Vec<(i64, RejectForm)>> {
     let mut found = Vec::new();
-    let mut cursor = 0;
-    loop {
-        let scan = Command::of("HSCAN", &names.rejects())
-            .number(cursor)
-            .arg(b"COUNT")
-            .number(1000);
-        let mut reply = parts(link.ask(scan).await?);
-        let page = parts(reply.pop().unwrap_or_default());
-        for pair in page.chunks_exact(2) {
-            let id = number(&pair[0]).ok_or_else(form::unreadable)?;
-            let reject = RejectForm::read(bytes(&pair[1]).unwrap_or_default())?;
-            if reject.resolved_by.is_none() && wanted(id, &reject) {
-                found.push((id, reject));
-            }
+    scan(link, &names.rejects(), |field, record| {
+        let id = std::str::from_utf8(field).ok().and_then(|id| id.parse().ok());
+        let id: i64 = id.ok_or_else(form::unreadable)?;
+        let reject = RejectForm::read(record)?;
+        if reject.resolved_by.is_none() && wanted(id, &reject) {
+            found.push((id, reject));
         }
-        cursor = reply.pop().as_ref().and_then(number).unwrap_or_default();
-        if cursor == 0 {
-            break;
-        }
-    }
+        Ok(())
+    })
+    .await?;
     // A scan may show one twice.
     found.sort_by_key(|(id, _)| *id);
     found.dedup_by_key(|(id, _)| *id);
     Ok(found)
+}
+
+/// All fields of a hash with what they hold, a page at a time.
+async fn scan(link: &mut Link, key: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    let mut cursor = 0;
+    loop {
+        let scan = Command::of("HSCAN", key).number(cursor).arg(b"COUNT").number(1000);
+        let mut reply = parts(link.ask(scan).await?);
+        let page = parts(reply.pop().unwrap_or_default());
+        for pair in page.chunks_exact(2) {
+            take(bytes(&pair[0]).unwrap_or_default(), bytes(&pair[1]).unwrap_or_default())?;
+        }
+        cursor = reply.pop().as_ref().and_then(number).unwrap_or_default();
+        if cursor == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// As [`rejects`], in the form that others read.

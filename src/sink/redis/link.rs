@@ -147,6 +147,14 @@ impl Link {
         }
     }
 
+    /// Slots of each node that has keys.
+    pub(super) fn ranges(&self) -> Vec<String> {
+        match &self.way {
+            Way::Single(_) => Vec::new(),
+            Way::Cluster(cluster) => cluster.owners.iter().map(super::nodes::Owner::told).collect(),
+        }
+    }
+
     /// Number of nodes that have keys.
     pub(super) fn nodes(&self) -> usize {
         match &self.way {
@@ -163,7 +171,7 @@ impl Link {
 
 async fn single_all(connection: &mut MultiplexedConnection, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
     let mut replies = Vec::with_capacity(commands.len());
-    for pipeline in chunks(commands) {
+    for pipeline in chunks(commands, COMMANDS_IN_FLIGHT_MAX) {
         let count = pipeline.len();
         replies.extend(connection.req_packed_commands(&pipeline, 0, count).await?);
     }
@@ -171,12 +179,12 @@ async fn single_all(connection: &mut MultiplexedConnection, commands: Vec<Comman
 }
 
 /// Pipelines of bounded size.
-pub(super) fn chunks(commands: Vec<Command>) -> impl Iterator<Item = Pipeline> {
+pub(super) fn chunks(commands: Vec<Command>, commands_max: usize) -> impl Iterator<Item = Pipeline> {
     let mut commands = commands.into_iter();
     std::iter::from_fn(move || {
-        let mut pipeline = Pipeline::with_capacity(commands.len().min(COMMANDS_IN_FLIGHT_MAX));
+        let mut pipeline = Pipeline::with_capacity(commands.len().min(commands_max));
         let mut bytes = 0;
-        while bytes < BYTES_IN_FLIGHT_MAX && pipeline.len() < COMMANDS_IN_FLIGHT_MAX {
+        while bytes < BYTES_IN_FLIGHT_MAX && pipeline.len() < commands_max {
             let Some(command) = commands.next() else { break };
             bytes += command.bytes;
             pipeline.add_command(command.cmd);

@@ -8,12 +8,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use super::{LeaseRequest, Session, Sink};
+use super::{KeyRows, LeaseRequest, Session, Sink};
 use crate::config::connection::RedisServer;
 use crate::data::keyed::Pattern;
+use crate::data::keyed::form::KeyFacts;
+use crate::data::keyed::read::KeyRead;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
+use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 use command::Command;
 use names::Names;
@@ -22,12 +25,16 @@ use session::{Identity, RedisSession};
 
 mod command;
 mod commit;
+mod contents;
 mod count;
+mod elements;
 mod encoder;
 mod fault;
 mod fence;
+mod fetched;
 mod forget;
 mod form;
+mod held;
 mod kept;
 mod lease;
 mod ledger_read;
@@ -43,7 +50,10 @@ mod portion;
 mod present;
 mod publish;
 mod queue;
+mod reading;
 mod rejects;
+mod reply;
+mod scan;
 mod server;
 mod session;
 mod slot;
@@ -141,6 +151,11 @@ impl Sink for RedisSink {
         ledger_read::runs(&mut link, &self.names(project), rows_max).await
     }
 
+    async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
+        let mut link = self.server.link().await?;
+        ledger_read::batches(&mut link, &self.names(project), run).await
+    }
+
     async fn rejects(&self, project: &str, stream: Option<&str>, after_id: i64, rows_max: u32) -> Result<Vec<StoredReject>> {
         let mut link = self.server.link().await?;
         ledger_read::stored(&mut link, &self.names(project), stream, after_id, rows_max).await
@@ -184,6 +199,16 @@ impl Sink for RedisSink {
         }
         lease::check_free(&self.server, &mut link, &names, project).await?;
         forget::prefix(&mut link, prefix).await
+    }
+
+    async fn key_facts(&self) -> Result<KeyFacts> {
+        let mut link = self.server.link().await?;
+        reading::facts(&self.server, &mut link).await
+    }
+
+    async fn read_keys(&self, request: KeyRead) -> Result<KeyRows> {
+        let link = self.server.link().await?;
+        Ok(reading::start(Arc::clone(&self.server), link, request))
     }
 
     fn sessions_max(&self) -> usize {

@@ -30,6 +30,13 @@ pub(super) struct Owner {
     replicated: bool,
 }
 
+impl Owner {
+    /// Its slots, in words.
+    pub(super) fn told(&self) -> String {
+        format!("{:?}", self.ranges)
+    }
+}
+
 impl Cluster {
     pub(super) async fn single(&mut self, command: Command) -> Result<Value, RedisError> {
         let route = Route::new(command.slot(), SlotAddr::Master);

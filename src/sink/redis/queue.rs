@@ -12,8 +12,11 @@ use super::fault;
 use super::link::{Link, chunks};
 use crate::{Error, ErrorKind, Result};
 
-/// Pipelines whose replies are awaited at once: one that the server takes, and one that it finds.
-const PIPELINES_IN_FLIGHT_MAX: usize = 2;
+/// Commands that go out together: few, so that the server has the first of a portion while the others
+/// are still made into bytes.
+const COMMANDS_MAX: usize = 1_000;
+/// Pipelines whose replies are awaited at once.
+const PIPELINES_IN_FLIGHT_MAX: usize = 16;
 
 /// Commands on their way into a transaction, in the order in which they are given.
 pub(super) struct Queue {
@@ -54,13 +57,16 @@ async fn send(link: Link, mut portions: mpsc::Receiver<Vec<Command>>) -> Result<
     // Each is polled for the first time when those before it were, and the driver puts it behind
     // them then.
     let mut in_flight = FuturesOrdered::new();
+    let mut waiting = chunks(Vec::new(), COMMANDS_MAX);
     let mut is_open = true;
     loop {
+        let room = PIPELINES_IN_FLIGHT_MAX - in_flight.len();
+        in_flight.extend(waiting.by_ref().take(room).map(|pipeline| link.send(pipeline)));
         tokio::select! {
             biased;
             Some(replies) = in_flight.next() => queued(&link, replies?)?,
             portion = portions.recv(), if is_open && in_flight.len() < PIPELINES_IN_FLIGHT_MAX => match portion {
-                Some(commands) => in_flight.extend(chunks(commands).map(|pipeline| link.send(pipeline))),
+                Some(commands) => waiting = chunks(commands, COMMANDS_MAX),
                 None => is_open = false,
             },
             else => return Ok(()),

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::fault;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
-use crate::data::position::Position;
-use crate::ledger::{Checkpoint, RunRecord, StoredReject};
+use crate::data::position::{Key, Position};
+use crate::ledger::{BatchEntry, Checkpoint, RunRecord, StoredBatch, StoredReject};
 use crate::{Error, ErrorKind, Result};
 
 const COUNTS: &str = "rows_read, rows_filtered, rows_inserted, rows_updated, rows_skipped, rows_rejected, digest_rows, digest";
@@ -54,6 +54,37 @@ pub(super) fn runs(connection: &Connection, project: &str, rows_max: u32) -> Res
             started_at: row.get("started_at")?,
             ended_at: row.get("ended_at")?,
             status: row.get("status")?,
+        })
+    })
+}
+
+/// Batches of a run.
+pub(super) fn batches(connection: &Connection, project: &str, of: Uuid) -> Result<Vec<StoredBatch>> {
+    let sql = format!(
+        "select run, stream, split, sequence, first_key, last_key, seconds, retry, committed_at, {COUNTS} from dbferry_batch
+         where project = ?1 and run = ?2 order by stream, split, sequence"
+    );
+    collect(connection, &sql, params![project, of.to_string()], |row| {
+        let key = |name: &str| -> Result<Option<Key>, ReadError> {
+            let text: Option<String> = row.get(name)?;
+            let key = text.map(|text| serde_json::from_str(&text).map_err(|_| unreadable()));
+            Ok(key.transpose()?)
+        };
+        let (counts, digest) = counts(row)?;
+        Ok(StoredBatch {
+            entry: BatchEntry {
+                run: run(row)?,
+                stream: row.get("stream")?,
+                split: row.get("split")?,
+                sequence: row.get("sequence")?,
+                first_key: key("first_key")?,
+                last_key: key("last_key")?,
+                counts,
+                digest,
+                seconds: row.get("seconds")?,
+                retry: row.get("retry")?,
+            },
+            committed_at: row.get("committed_at")?,
         })
     })
 }

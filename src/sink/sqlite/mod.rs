@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use super::{LeaseRequest, Session, Sink};
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredReject, Suspended};
+use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 use connection::blocking;
 use session::{Identity, SqliteSession};
@@ -181,6 +182,10 @@ impl Sink for SqliteSink {
 
     async fn runs(&self, project: &str, rows_max: u32) -> Result<Vec<RunRecord>> {
         self.ledger(|connection| ledger_read::runs(connection, project, rows_max))
+    }
+
+    async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
+        self.ledger(|connection| ledger_read::batches(connection, project, run))
     }
 
     async fn rejects(&self, project: &str, stream: Option<&str>, after_id: i64, rows_max: u32) -> Result<Vec<StoredReject>> {

@@ -65,7 +65,7 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
         sql.push_str(" where ");
         sql.push_str(&condition);
     }
-    if request.only.is_none() && !key.is_empty() {
+    if request.only.is_none() && !request.any_order && !key.is_empty() {
         sql.push_str(" order by ");
         sql.push_str(&order(&key));
     }

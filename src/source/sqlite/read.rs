@@ -1,6 +1,8 @@
 //! Reading one stream: a stepped statement on a thread of its own, portions into a bounded
 //! channel.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::raw::c_int;
 
 use rusqlite::{Connection, Rows, params_from_iter};
@@ -45,7 +47,9 @@ impl Reading {
     pub(super) fn prepare(connection: &Connection, meanings: &Meanings, request: ReadRequest) -> Result<Self> {
         let shape = shape(connection, meanings, &request.origin)?;
         let columns = request.columns.iter().map(|column| column.name.clone());
-        let selection = Selection::new(&request.origin, &shape, columns, &request.key)?.of_subject(request.subject.as_ref());
+        let selection = Selection::new(&request.origin, &shape, columns, &request.key)?
+            .of_subject(request.subject.as_ref())
+            .in_any_order(request.any_order);
         let portion = Portion::new(&request, &shape, &selection)?;
         match (&request.only, &request.after) {
             (Some(_), _) if selection.key.is_empty() => {
@@ -55,7 +59,7 @@ impl Reading {
                 )
                 .hint("name a unique `source_key`, or begin the stream again with `--restart`"));
             }
-            (Some(only), _) => only.iter().try_for_each(|key| selection.check(key))?,
+            (Some(only), _) => only.iter().try_for_each(|key| selection.check_lookup(key))?,
             (None, Some(Position::Key(key))) => selection.check(key)?,
             (None, Some(Position::Within { .. })) => {
                 return Err(Error::new(
@@ -107,8 +111,16 @@ impl Reading {
     }
 
     fn lookup(&mut self, connection: &Connection, only: &[Key], output: &Output) -> Result<()> {
-        let mut statement = connection.prepare(&self.selection.lookup()).map_err(reading)?;
+        // One for every number of parts: at most two.
+        let mut statements = BTreeMap::new();
         for key in only {
+            let statement = match statements.entry(key.0.len()) {
+                Entry::Occupied(prepared) => prepared.into_mut(),
+                Entry::Vacant(place) => {
+                    let sql = self.selection.lookup(key.0.len());
+                    place.insert(connection.prepare(&sql).map_err(reading)?)
+                }
+            };
             let values = key.0.iter().map(statement::parameter);
             let mut rows = statement.query(params_from_iter(values)).map_err(reading)?;
             self.drain(&mut rows, output)?;

@@ -18,10 +18,14 @@ pub(super) struct Selection {
     from: String,
     /// Condition of a subject.
     subject: Option<String>,
+    /// Rows may come as they lie.
+    any_order: bool,
     /// Selected columns: those that were asked for, then the parts of the key not among them.
     pub(super) columns: Vec<String>,
     /// Places of the key's parts among the selected columns; empty for an atomic stream.
     pub(super) key: Vec<usize>,
+    /// How many of them were asked for; the others are tie-breakers.
+    asked: usize,
     /// The key cannot repeat: the database itself sees to it.
     pub(super) unique: bool,
 }
@@ -36,8 +40,10 @@ impl Selection {
         let mut selection = Self {
             from: from(origin),
             subject: None,
+            any_order: false,
             columns: Vec::new(),
             key: Vec::new(),
+            asked: key.len(),
             unique: false,
         };
         for column in columns {
@@ -77,6 +83,12 @@ impl Selection {
         self
     }
 
+    /// Selects rows in no order, where that is as good.
+    pub(super) const fn in_any_order(mut self, any_order: bool) -> Self {
+        self.any_order = any_order;
+        self
+    }
+
     /// All rows (of a subject), or those after a key, in key order. Parameters are the key's
     /// values, or `$key` of the subject.
     pub(super) fn scan(&self, after: Option<&Key>) -> Result<String> {
@@ -88,7 +100,7 @@ impl Selection {
             sql.push_str(" where ");
             sql.push_str(&self.after(after));
         }
-        if !self.key.is_empty() {
+        if !self.key.is_empty() && !self.any_order {
             let order: Vec<_> = self.key.iter().map(|place| self.part(*place)).collect();
             sql.push_str(" order by ");
             sql.push_str(&order.join(", "));
@@ -96,10 +108,18 @@ impl Selection {
         Ok(sql)
     }
 
-    /// The row with a key.
-    pub(super) fn lookup(&self) -> String {
-        let parts: Vec<_> = (0..self.key.len()).map(|i| self.equal(i)).collect();
+    /// The row with a key of so many parts; all such rows where tie-breakers are left out.
+    pub(super) fn lookup(&self, parts: usize) -> String {
+        let parts: Vec<_> = (0..parts).map(|i| self.equal(i)).collect();
         format!("{} where {}", self.select(), parts.join(" and "))
+    }
+
+    /// Whether rows can be looked up by such a key, with tie-breakers or without.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Checkpoint`] if not: the table has changed since.
+    pub(super) fn check_lookup(&self, key: &Key) -> Result<()> {
+        if key.0.len() == self.asked { Ok(()) } else { self.check(key) }
     }
 
     /// Whether a key has the form that this selection's keys have.

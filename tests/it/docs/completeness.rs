@@ -27,6 +27,7 @@ fn every_key_is_in_its_page() {
         ("config", "docs/configuration.md"),
         ("project", "docs/mapping.md"),
         ("mapping", "docs/mapping.md"),
+        ("report", "docs/output.md"),
     ] {
         let mut names = BTreeSet::new();
         properties(&schema(name), &mut names);

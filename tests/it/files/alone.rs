@@ -49,6 +49,15 @@ fn alone_two_streams_into_one_column() {
 }
 
 #[test]
+fn alone_what_is_hidden_must_be_written() {
+    let keyed = "[[stream]]\nname = \"sessions\"\nfrom = \"pocketbase.sessions\"\nto = \"game\"\nkey = \"session:{token}\"\n\
+                 type = \"string\"\npii = [\"token\", \"tokn\"]\n[stream.columns]\ntoken = \"token\"\nuser = \"user_id\"\n";
+    insta::assert_snapshot!(bad_alone(
+        &(stream("players", &format!("pii = [\"emial\", \"email\", \"email\"]\n{COLUMNS}")) + keyed)
+    ));
+}
+
+#[test]
 fn alone_texts() {
     let long = "a".repeat(64);
     insta::assert_snapshot!(bad_alone(&stream(

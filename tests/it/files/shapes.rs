@@ -85,5 +85,8 @@ fn shapes_same_names() {
         check::taken_over(&taken, &users(), &players()),
         ["id", "username", "email", "region"]
     );
-    insta::assert_snapshot!(bad_shapes(&stream("players", &format!("same_name_columns = true\n{all}"))));
+    insta::assert_snapshot!(bad_shapes(&stream(
+        "players",
+        &format!("same_name_columns = true\npii = [\"region\", \"usrname\"]\n{all}")
+    )));
 }

@@ -12,3 +12,4 @@ pub(crate) mod server;
 mod store;
 mod toy;
 mod values;
+mod verify;

@@ -234,3 +234,12 @@ fn columns_of_every_type_are_read_back_exactly() {
 fn keys_of_every_type_are_what_the_source_says() {
     keys_of_every_type(&Store::single(), 1_500);
 }
+
+#[test]
+fn a_run_is_told_batch_by_batch() {
+    let store = Store::single();
+    let toy = Toy::of(&store.url(), &items(100), &every_type("update"));
+    let run = toy.run(&["--batch-size", "40"]).expect(4).json();
+    let batches = crate::trail::batches(&toy.project, &run);
+    assert!(batches.len() > 30, "{} batches", batches.len());
+}

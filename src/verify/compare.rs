@@ -1,0 +1,301 @@
+//! Rows of both sides in memory, compared key by key: what is missing, extra, different.
+//!
+//! What is missing, extra or different is told by [`pairs`]; here it is counted, and the first of
+//! it listed with columns and values.
+
+use super::canonical::{Canonical, bytes_hash};
+use super::group::{Group, reject_hash};
+use super::locate::{Broken, Held};
+use super::pairs::{self, Fact};
+use super::report::{ColumnDifference, Difference, DifferenceKind, Shown};
+use super::show;
+use super::tally::{Figures, Outcome, State};
+use crate::Result;
+
+/// Rows of one side.
+pub(super) struct Rows {
+    /// Member of a source, form of a target.
+    pub(super) of: usize,
+    pub(super) held: Vec<Held>,
+    pub(super) broken: Vec<Broken>,
+}
+
+impl Rows {
+    /// None of a side.
+    pub(super) const fn none(of: usize) -> Self {
+        Self {
+            of,
+            held: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+}
+
+/// Rows of both sides, with all that have any key among them.
+pub(super) struct Comparison<'a> {
+    group: &'a Group,
+    canonical: Vec<Canonical>,
+    sources: Vec<Rows>,
+    targets: Vec<Rows>,
+    differences_max: usize,
+    extras: bool,
+}
+
+/// Where a row is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    key: u128,
+    /// Of the row; of one that cannot be read, of nothing that any row has.
+    row: u128,
+    at: At,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum At {
+    Source { of: usize, held: usize, row: usize },
+    Target { of: usize, held: usize, row: usize },
+    Broken { of: usize, number: usize },
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(group: &'a Group, sources: Vec<Rows>, targets: Vec<Rows>, differences_max: usize) -> Self {
+        Self {
+            canonical: (0..group.targets.len()).map(|form| group.canonical(form)).collect(),
+            group,
+            sources,
+            targets,
+            differences_max,
+            extras: group.extras,
+        }
+    }
+
+    /// Rows that are in the target alone are extra, whoever else writes it.
+    pub(super) const fn with_extras(mut self) -> Self {
+        self.extras = true;
+        self
+    }
+
+    /// Compares, and adds what is found.
+    ///
+    /// # Errors
+    /// Defects only.
+    pub(super) fn run(mut self, outcome: &mut Outcome) -> Result<()> {
+        outcome.members.resize(self.group.members.len(), Figures::default());
+        let mut places = self.places();
+        places.sort_by_key(|place| (place.key, place.row, place.at));
+        for rows in places.chunk_by(|one, other| one.key == other.key) {
+            self.of_key(rows, outcome)?;
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (number, rows) in self.sources.iter().enumerate() {
+            put(&mut places, rows, |held, row| At::Source { of: number, held, row });
+        }
+        for (number, rows) in self.targets.iter().enumerate() {
+            put(&mut places, rows, |held, row| At::Target { of: number, held, row });
+            places.extend(rows.broken.iter().enumerate().map(|(place, broken)| Place {
+                key: broken.key,
+                row: bytes_hash(b"unreadable").wrapping_add(place as u128),
+                at: At::Broken {
+                    of: number,
+                    number: place,
+                },
+            }));
+        }
+        places
+    }
+
+    fn of_key(&mut self, rows: &[Place], outcome: &mut Outcome) -> Result<()> {
+        let any_source = rows.iter().any(|place| matches!(place.at, At::Source { .. }));
+        let mut state = State {
+            seen: 0,
+            member: 0,
+            figures: Figures::default(),
+            extra: 0,
+        };
+        for form in 0..self.targets.len() {
+            let of_form: Vec<Place> = rows.iter().filter(|place| self.form(place.at) == form).copied().collect();
+            let keyed = !self.group.targets[form].form().key.is_empty();
+            let left = pairs::left(&of_form, keyed, |place| self.fact(place));
+            for place in left.rejected {
+                outcome.members[self.member(place.at)].rejected += 1;
+            }
+            for (source, target) in left.different {
+                state.member = self.member(source.at);
+                state.figures.different += 1;
+                outcome.members[state.member].different += 1;
+                self.list(outcome, DifferenceKind::Different, Some(source), Some(target))?;
+            }
+            for source in left.missing {
+                state.member = self.member(source.at);
+                state.figures.missing += 1;
+                outcome.members[state.member].missing += 1;
+                self.list(outcome, DifferenceKind::Missing, Some(source), None)?;
+            }
+            let alone = self.targets.len() == 1 || (form == 0 && !any_source);
+            let extra = if alone && self.extras { left.extra } else { Vec::new() };
+            for target in extra {
+                state.extra += 1;
+                outcome.extra += 1;
+                self.list(outcome, DifferenceKind::Extra, None, Some(target))?;
+            }
+        }
+        if state.extra > 0 || state.figures != Figures::default() {
+            state.seen = rows.iter().fold(0, |seen: u128, place| {
+                let side = u128::from(matches!(place.at, At::Source { .. }));
+                seen.rotate_left(7).wrapping_add(place.row).wrapping_add(side)
+            });
+            outcome.states.insert(rows[0].key, state);
+        }
+        Ok(())
+    }
+
+    fn fact(&self, place: Place) -> Fact {
+        Fact {
+            row: place.row,
+            source: matches!(place.at, At::Source { .. }),
+            recorded: self.is_recorded(place.at),
+        }
+    }
+
+    fn form(&self, at: At) -> usize {
+        match at {
+            At::Source { of, .. } => self.group.members[self.sources[of].of].form,
+            At::Target { of, .. } | At::Broken { of, .. } => self.targets[of].of,
+        }
+    }
+
+    fn member(&self, at: At) -> usize {
+        match at {
+            At::Source { of, .. } => self.sources[of].of,
+            At::Target { .. } | At::Broken { .. } => 0,
+        }
+    }
+
+    fn is_recorded(&self, at: At) -> bool {
+        let At::Source { of, held, row } = at else { return false };
+        let recorded = &self.group.members[self.sources[of].of].recorded;
+        let handles = self.sources[of].held[held].handles.as_ref();
+        !recorded.is_empty() && handles.is_some_and(|handles| recorded.contains(&reject_hash(&handles.get(row))))
+    }
+
+    /// Adds to the list, while it is not full.
+    fn list(&mut self, outcome: &mut Outcome, kind: DifferenceKind, source: Option<Place>, target: Option<Place>) -> Result<()> {
+        if outcome.differences.len() >= self.differences_max {
+            return Ok(());
+        }
+        let Some(one) = source.or(target) else { return Ok(()) };
+        let columns = match (source.map(|place| place.at), target.map(|place| place.at)) {
+            (Some(source), Some(target)) => self.columns(source, target)?,
+            _ => Vec::new(),
+        };
+        let difference = Difference {
+            kind,
+            key: self.shown_key(one.at),
+            id: format!("{:032x}", one.key),
+            columns,
+        };
+        outcome.differences.push((self.member(one.at), difference));
+        Ok(())
+    }
+
+    fn held(&self, at: At) -> Option<(&Held, usize)> {
+        match at {
+            At::Source { of, held, row } => Some((&self.sources[of].held[held], row)),
+            At::Target { of, held, row } => Some((&self.targets[of].held[held], row)),
+            At::Broken { .. } => None,
+        }
+    }
+
+    fn shown_key(&self, at: At) -> Vec<Shown> {
+        let form = self.group.targets[self.form(at)].form();
+        let masked = |name: &str| self.group.masked.contains(name);
+        let Some((held, row)) = self.held(at) else {
+            let At::Broken { of, number } = at else { return Vec::new() };
+            let values = self.targets[of].broken[number].row.handle.0.iter();
+            let hidden = form.key.iter().any(|place| masked(&form.columns[*place].name));
+            let shown = |value: &crate::data::position::KeyValue| Shown {
+                column: "key".to_owned(),
+                value: show::said(if hidden { "masked".to_owned() } else { value.to_string() }),
+            };
+            return values.map(shown).collect();
+        };
+        let whole: Vec<usize> = (0..form.columns.len()).collect();
+        let places = if form.key.is_empty() { &whole } else { &form.key };
+        let shown = |place: &usize| {
+            let name = &form.columns[*place].name;
+            Shown {
+                column: name.clone(),
+                value: show::value(
+                    held.rows.schema_ref().field(*place),
+                    held.rows.column(*place),
+                    row,
+                    masked(name),
+                ),
+            }
+        };
+        places.iter().map(shown).collect()
+    }
+
+    /// Columns in which two rows differ.
+    fn columns(&mut self, source: At, target: At) -> Result<Vec<ColumnDifference>> {
+        let form = self.form(source);
+        let columns = self.group.targets[form].form().columns.clone();
+        if let At::Broken { of, number } = target {
+            let broken = &self.targets[of].broken[number].row;
+            return Ok(vec![ColumnDifference {
+                column: broken.column.clone().unwrap_or_default(),
+                source: self.shown_source(source, broken.column.as_deref()),
+                target: show::said(format!("(cannot be read: {})", broken.detail)),
+            }]);
+        }
+        let mut differing = Vec::new();
+        let mut canonical = std::mem::replace(&mut self.canonical[form], self.group.canonical(form));
+        if let (Some((source, source_row)), Some((target, target_row))) = (self.held(source), self.held(target)) {
+            for (place, column) in columns.iter().enumerate() {
+                let (one, other) = (source.rows.column(place), target.rows.column(place));
+                if canonical.value(place, one, source_row)? == canonical.value(place, other, target_row)? {
+                    continue;
+                }
+                let field = source.rows.schema_ref().field(place).clone();
+                let masked = self.group.masked.contains(&column.name);
+                let (source, target) = show::pair(&field, (one.as_ref(), source_row), (other.as_ref(), target_row), masked);
+                differing.push(ColumnDifference {
+                    column: column.name.clone(),
+                    source,
+                    target,
+                });
+            }
+        }
+        self.canonical[form] = canonical;
+        Ok(differing)
+    }
+
+    fn shown_source(&self, at: At, column: Option<&str>) -> super::report::Value {
+        let name = column.unwrap_or_default();
+        let shown = self.held(at).and_then(|(held, row)| {
+            let (place, field) = held.rows.schema_ref().column_with_name(name)?;
+            Some(show::value(
+                field,
+                held.rows.column(place),
+                row,
+                self.group.masked.contains(name),
+            ))
+        });
+        shown.unwrap_or_else(|| show::said(""))
+    }
+}
+
+fn put(places: &mut Vec<Place>, rows: &Rows, at: impl Fn(usize, usize) -> At) {
+    for (number, held) in rows.held.iter().enumerate() {
+        let hashes = held.hashes.key.iter().zip(&held.hashes.row).enumerate();
+        places.extend(hashes.map(|(row, (key, hash))| Place {
+            key: *key,
+            row: *hash,
+            at: at(number, row),
+        }));
+    }
+}

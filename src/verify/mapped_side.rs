@@ -1,0 +1,153 @@
+//! The source's side: rows as they are read, through the mapping, as the target should have them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::side::{Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
+use crate::config::limits::Limits;
+use crate::data::batch::SourceBatch;
+use crate::data::position::Key;
+use crate::data::stream::{Origin, ReadRequest, Subject};
+use crate::pipeline::plan::PlannedStream;
+use crate::source::Source;
+use crate::transform::Transform;
+use crate::{Error, ErrorKind, Result};
+
+/// A stream's source behind its mapping.
+pub(super) struct MappedSide {
+    source: Arc<dyn Source>,
+    origin: Origin,
+    source_key: Vec<String>,
+    subject: Option<Subject>,
+    transform: Arc<Transform>,
+    /// Makes the key's columns alone.
+    narrow: Option<Arc<Transform>>,
+    form: Form,
+    limits: Limits,
+}
+
+/// Form of the rows that a stream writes into a table.
+pub(super) fn form(stream: &PlannedStream) -> Form {
+    let types = stream.transform.written_types();
+    let columns: Vec<_> = stream
+        .write
+        .columns
+        .iter()
+        .zip(types)
+        .map(|(column, ty)| Compared {
+            name: column.name.clone(),
+            ty,
+        })
+        .collect();
+    let place = |name: &String| columns.iter().position(|column| column.name == *name);
+    let key = stream.write.key.iter().filter_map(place).collect();
+    Form { columns, key }
+}
+
+impl MappedSide {
+    /// The source of a stream; `subject` restricts which of its rows are read.
+    pub(super) fn new(stream: &PlannedStream, source: Arc<dyn Source>, subject: Option<Subject>, limits: Limits) -> Self {
+        let form = form(stream);
+        let narrow = (!form.key.is_empty())
+            .then(|| stream.transform.narrowed(&stream.write.key))
+            .flatten();
+        Self {
+            source,
+            origin: stream.origin.clone(),
+            source_key: stream.source_key.clone(),
+            subject,
+            transform: Arc::clone(&stream.transform),
+            narrow: narrow.map(Arc::new),
+            form,
+            limits,
+        }
+    }
+
+    fn request(&self, transform: &Transform, handles: bool, only: Option<Vec<Key>>) -> ReadRequest {
+        ReadRequest {
+            origin: self.origin.clone(),
+            columns: transform.read_columns().to_vec(),
+            key: if handles { self.source_key.clone() } else { Vec::new() },
+            any_order: true,
+            after: None,
+            subject: self.subject.clone().filter(|_| only.is_none()),
+            only,
+            rows_max: self.limits.portion_rows_max,
+            bytes_max: self.limits.portion_bytes_max,
+            patience: Duration::from_secs(self.limits.retry_seconds_max),
+        }
+    }
+}
+
+#[async_trait]
+impl Side for MappedSide {
+    fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// A query is run as a whole for each of its rows where the source looks them up one by one.
+    fn finds(&self) -> bool {
+        !self.source_key.is_empty() && matches!(self.origin, Origin::Table(_)) && !self.form.key.is_empty()
+    }
+
+    async fn read(&self, wanted: Wanted) -> Result<Portions> {
+        let (narrow, handles, only) = match wanted {
+            Wanted::All { handles } => (false, handles && !self.source_key.is_empty(), None),
+            Wanted::Keys { only } => (true, true, only),
+            Wanted::These(keys) => (false, true, Some(keys)),
+        };
+        let (transform, project) = match (&self.narrow, narrow) {
+            (Some(transform), true) => (Arc::clone(transform), None),
+            (None, true) => (Arc::clone(&self.transform), Some(self.form.key.clone())),
+            (_, false) => (Arc::clone(&self.transform), None),
+        };
+        let keys = handles || transform.judges_keys();
+        let mut batches = self.source.read(self.request(&transform, keys, only)).await?;
+        let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
+        // The transform is pure computation: it gets a thread of its own.
+        tokio::task::spawn_blocking(move || {
+            while let Some(batch) = batches.blocking_recv() {
+                let portion = batch.and_then(|batch| mapped(&transform, &batch, project.as_deref(), handles));
+                let failed = portion.is_err();
+                if sender.blocking_send(portion).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Ok(portions)
+    }
+}
+
+fn mapped(transform: &Transform, source: &SourceBatch, project: Option<&[usize]>, handles: bool) -> Result<Portion> {
+    let target = transform.apply(source)?;
+    let accounted = target.rows.num_rows() + target.rejects.len();
+    if accounted as u64 + target.filtered != source.rows.num_rows() as u64 {
+        return Err(Error::new(ErrorKind::Internal, "the transform lost count of its rows"));
+    }
+    let refused = (source.rejects.len() + target.rejects.len()) as u64;
+    Ok(Portion {
+        rows: match project {
+            Some(places) => projected(&target.rows, places)?,
+            None => target.rows,
+        },
+        handles: handles.then(|| Handles {
+            keys: Arc::clone(&source.keys),
+            origin: Some(target.origin),
+        }),
+        read: source.read(),
+        filtered: target.filtered,
+        expired: 0,
+        refused,
+        unreadable: Vec::new(),
+    })
+}
+
+/// Some columns of a batch.
+pub(super) fn projected(rows: &RecordBatch, places: &[usize]) -> Result<RecordBatch> {
+    rows.project(places)
+        .map_err(|error| Error::new(ErrorKind::Internal, "the key's columns are not among the rows").because(error))
+}

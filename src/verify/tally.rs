@@ -1,0 +1,57 @@
+//! What comparing came to: counts, the first differences, and how every key differs.
+
+use std::collections::HashMap;
+
+use super::report::Difference;
+
+/// What comparing came to, of one stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    pub(super) missing: u64,
+    pub(super) different: u64,
+    /// Recorded rejects that are not in the target.
+    pub(super) rejected: u64,
+}
+
+/// What comparing came to, of a group.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// By member.
+    pub(super) members: Vec<Figures>,
+    pub(super) extra: u64,
+    /// The first differences, each with its member.
+    pub(super) differences: Vec<(usize, Difference)>,
+    /// Every key that differs, with a hash of what was seen of it and how it differs.
+    pub(super) states: HashMap<u128, State>,
+}
+
+/// How the rows of a key differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State {
+    /// Hash of what is on both sides.
+    pub(super) seen: u128,
+    /// Stream that is told of it.
+    pub(super) member: usize,
+    pub(super) figures: Figures,
+    pub(super) extra: u64,
+}
+
+impl Outcome {
+    /// Adds what was found of other rows.
+    pub(super) fn add(&mut self, other: Self, differences_max: usize) {
+        for (figures, more) in self.members.iter_mut().zip(&other.members) {
+            figures.missing += more.missing;
+            figures.different += more.different;
+            figures.rejected += more.rejected;
+        }
+        self.extra += other.extra;
+        self.differences.extend(other.differences);
+        self.differences.truncate(differences_max);
+        self.states.extend(other.states);
+    }
+
+    /// Whether anything differs.
+    pub(super) fn differs(&self) -> bool {
+        self.extra > 0 || self.members.iter().any(|figures| figures.missing + figures.different > 0)
+    }
+}
