@@ -99,7 +99,12 @@ measure_copies() {
         wait \$!"
 }
 
-compare() { timed "$1" bash -c "'$reladiff' '$from' users '$to' users -k id -c % -s" || exit 1; }
+# It knows the scheme by its long name alone, and ends with 0 whatever happens.
+compare() {
+    timed "$1" "$reladiff" "${from/#postgres:/postgresql:}" users "${to/#postgres:/postgresql:}" users -k id -c % -s || exit 1
+    grep -q ERROR "$scratch/$1.log" && { say "reladiff: $(tail -n 1 "$scratch/$1.log")"; exit 1; }
+    return 0
+}
 
 measure_reladiff() {
     warm
