@@ -23,8 +23,9 @@ mod pocketbase;
 mod postgres;
 mod reader;
 mod sqlite;
+mod urgency;
 
-pub(crate) use reader::give_way;
+pub(crate) use urgency::give_way;
 
 /// Batches in the order they were read. The reader blocks when the channel is full, and stops
 /// when the receiver is dropped. After an `Err` nothing follows. An empty stream yields nothing.

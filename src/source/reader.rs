@@ -1,5 +1,4 @@
 //! A reader's task: it ends when nobody receives any more, and whoever receives learns of its end.
-//! A reader's thread: it gives way to others.
 
 use tokio::sync::mpsc::Sender;
 
@@ -27,17 +26,4 @@ pub(super) fn spawn(output: Sender<Result<SourceBatch>>, reading: impl Future<Ou
             drop(output.send(Err(error)).await);
         }
     });
-}
-
-/// By how much a thread that works ahead is less urgent than others, in steps of the scheduler.
-const NICENESS: i32 = 5;
-
-/// Lets this thread, which reads or makes rows ready ahead, give way to those that wait for the target,
-/// and to a target on the same machine: what they do not need is still its own. The thread stays so.
-pub(crate) fn give_way() {
-    // Elsewhere it would be the priority of the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "a thread that works ahead is as urgent as others");
-    }
 }

@@ -10,6 +10,7 @@ use super::group::Group;
 use super::locate::{Found, Located, Sought, fetch, locate};
 use super::report::{Difference, DifferenceKind, Shown};
 use super::show;
+use super::side::Side;
 use super::tally::{Figures, Outcome, State};
 use crate::Result;
 
@@ -21,14 +22,15 @@ const KEYS_AT_ONCE: usize = 1_024;
 /// # Errors
 /// What reading either side fails with.
 pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usize, watch: &Watch) -> Result<Outcome> {
-    let (sources, targets) = tokio::try_join!(found_sources(group, &sought, watch), found_targets(group, &sought, watch))?;
+    let (mut sources, mut targets) = tokio::try_join!(
+        found_of(group, sources_of(group), &sought, watch),
+        found_of(group, targets_of(group), &sought, watch)
+    )?;
     let mut outcome = Outcome::default();
     outcome.members.resize_with(group.members.len(), Default::default);
     let mut keys: Vec<u128> = sources.iter().chain(&targets).flat_map(Found::keys).collect();
     keys.sort_unstable();
     keys.dedup();
-    let mut sources: Vec<Found> = sources;
-    let mut targets: Vec<Found> = targets;
     let unreadable: Vec<_> = targets[0].lost.drain(..).collect();
     for lost in unreadable.iter().filter(|_| group.extras) {
         outcome.extra += 1;
@@ -53,8 +55,8 @@ pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usiz
         };
         let bounds = (*first, *last);
         let (of_sources, of_targets) = tokio::try_join!(
-            rows_of_sources(group, &mut sources, bounds, &sought, watch),
-            rows_of_targets(group, &mut targets, bounds, &sought, watch)
+            rows_of(group, sources_of(group), &mut sources, bounds, &sought, watch),
+            rows_of(group, targets_of(group), &mut targets, bounds, &sought, watch)
         )?;
         Comparison::new(group, of_sources, of_targets, differences_max).run(&mut outcome)?;
     }
@@ -70,58 +72,44 @@ fn has_rows(found: &[Found]) -> bool {
     found.iter().any(|found| matches!(found.located, Located::Rows(_)))
 }
 
-async fn found_sources(group: &Group, sought: &Sought, watch: &Watch) -> Result<Vec<Found>> {
+/// Sides of a group, each with the form of its rows.
+type Sides<'a> = Vec<(&'a Arc<dyn Side>, usize)>;
+
+fn sources_of(group: &Group) -> Sides<'_> {
+    group.members.iter().map(|member| (&member.source, member.form)).collect()
+}
+
+fn targets_of(group: &Group) -> Sides<'_> {
+    group
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(form, target)| (target, form))
+        .collect()
+}
+
+async fn found_of(group: &Group, sides: Sides<'_>, sought: &Sought, watch: &Watch) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for member in &group.members {
-        found.push(locate(&member.source, group.canonical(member.form), sought.clone(), watch).await?);
+    for (side, form) in sides {
+        found.push(locate(side, group.canonical(form), sought.clone(), watch).await?);
     }
     Ok(found)
 }
 
-async fn found_targets(group: &Group, sought: &Sought, watch: &Watch) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for (form, target) in group.targets.iter().enumerate() {
-        found.push(locate(target, group.canonical(form), sought.clone(), watch).await?);
-    }
-    Ok(found)
-}
-
-async fn rows_of_sources(
+/// The rows of sides with keys within bounds: those that are in memory, or fetched.
+async fn rows_of(
     group: &Group,
+    sides: Sides<'_>,
     found: &mut [Found],
     bounds: (u128, u128),
     sought: &Sought,
     watch: &Watch,
 ) -> Result<Vec<Rows>> {
     let mut all = Vec::new();
-    for (of, (member, found)) in group.members.iter().zip(found).enumerate() {
-        let held = match &mut found.located {
-            Located::Rows(held) => std::mem::take(held),
-            Located::Handles(_) => {
-                let canonical = group.canonical(member.form);
-                fetch(&member.source, found, bounds, canonical, sought.clone(), watch)
-                    .await?
-                    .0
-            }
-        };
-        let broken = Vec::new();
-        all.push(Rows { of, held, broken });
-    }
-    Ok(all)
-}
-
-async fn rows_of_targets(
-    group: &Group,
-    found: &mut [Found],
-    bounds: (u128, u128),
-    sought: &Sought,
-    watch: &Watch,
-) -> Result<Vec<Rows>> {
-    let mut all = Vec::new();
-    for (of, (target, found)) in group.targets.iter().zip(found).enumerate() {
+    for (of, ((side, form), found)) in sides.into_iter().zip(found).enumerate() {
         let (held, broken) = match &mut found.located {
             Located::Rows(held) => (std::mem::take(held), Vec::new()),
-            Located::Handles(_) => fetch(target, found, bounds, group.canonical(of), sought.clone(), watch).await?,
+            Located::Handles(_) => fetch(side, found, bounds, group.canonical(form), sought.clone(), watch).await?,
         };
         all.push(Rows { of, held, broken });
     }

@@ -1,13 +1,12 @@
 //! The source's side: rows as they are read, through the mapping, as the target should have them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::side::{Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
+use super::side::{self, Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
 use crate::data::position::Key;
@@ -68,18 +67,9 @@ impl MappedSide {
     }
 
     fn request(&self, transform: &Transform, handles: bool, only: Option<Vec<Key>>) -> ReadRequest {
-        ReadRequest {
-            origin: self.origin.clone(),
-            columns: transform.read_columns().to_vec(),
-            key: if handles { self.source_key.clone() } else { Vec::new() },
-            any_order: true,
-            after: None,
-            subject: self.subject.clone().filter(|_| only.is_none()),
-            only,
-            rows_max: self.limits.portion_rows_max,
-            bytes_max: self.limits.portion_bytes_max,
-            patience: Duration::from_secs(self.limits.retry_seconds_max),
-        }
+        let key = if handles { self.source_key.clone() } else { Vec::new() };
+        let columns = transform.read_columns().to_vec();
+        side::request((&self.origin, columns, key), self.subject.as_ref(), only, &self.limits)
     }
 }
 

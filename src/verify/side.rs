@@ -6,14 +6,17 @@
 //! *handle* (the key by which its own database knows it) and takes handles back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::Result;
+use crate::config::limits::Limits;
 use crate::data::column::ColumnType;
 use crate::data::position::{Key, KeyBuffer};
+use crate::data::stream::{Origin, ReadColumn, ReadRequest, Subject};
 
 /// Portions that may wait between a side and who compares.
 pub(crate) const PORTIONS_IN_FLIGHT_MAX: usize = 2;
@@ -117,6 +120,28 @@ pub(crate) struct Portion {
     pub(crate) refused: u64,
     /// Rows of a target that cannot be read as its own types.
     pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// What a side asks its database for: these columns of an origin with the key that tells its rows
+/// apart; all rows, those of a subject, or only those with these keys.
+pub(super) fn request(
+    (origin, columns, key): (&Origin, Vec<ReadColumn>, Vec<String>),
+    subject: Option<&Subject>,
+    only: Option<Vec<Key>>,
+    limits: &Limits,
+) -> ReadRequest {
+    ReadRequest {
+        origin: origin.clone(),
+        columns,
+        key,
+        any_order: true,
+        after: None,
+        subject: subject.filter(|_| only.is_none()).cloned(),
+        only,
+        rows_max: limits.portion_rows_max,
+        bytes_max: limits.portion_bytes_max,
+        patience: Duration::from_secs(limits.retry_seconds_max),
+    }
 }
 
 /// One side of a comparison.

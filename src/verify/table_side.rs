@@ -1,14 +1,13 @@
 //! A target table's side: the rows as they lie in it, read by its own connection opened as a source.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::handle;
-use super::side::{Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Unreadable, Wanted};
+use super::side::{self, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Unreadable, Wanted};
 use crate::config::connection::ConnectionKind;
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
@@ -82,18 +81,9 @@ impl TableSide {
             name: self.form.columns[*place].name.clone(),
             ty: self.form.columns[*place].ty.clone(),
         };
-        ReadRequest {
-            origin: self.origin.clone(),
-            columns: columns.iter().map(column).collect(),
-            key: if handles { self.handle.clone() } else { Vec::new() },
-            any_order: true,
-            after: None,
-            subject: self.subject.clone().filter(|_| only.is_none()),
-            only,
-            rows_max: self.limits.portion_rows_max,
-            bytes_max: self.limits.portion_bytes_max,
-            patience: Duration::from_secs(self.limits.retry_seconds_max),
-        }
+        let key = if handles { self.handle.clone() } else { Vec::new() };
+        let columns = columns.iter().map(column).collect();
+        side::request((&self.origin, columns, key), self.subject.as_ref(), only, &self.limits)
     }
 }
 

@@ -359,3 +359,9 @@ pub(crate) fn sqlite_rows(file: &Path, sql: &str) -> Vec<String> {
         .expect("a query");
     rows.map(|row| row.expect("a row")).collect()
 }
+
+/// Streams of a verification's document that are anything but equal.
+pub(crate) fn unequal(report: &serde_json::Value) -> Vec<&serde_json::Value> {
+    let streams = report["streams"].as_array().expect("streams");
+    streams.iter().filter(|stream| stream["status"] != "equal").collect()
+}

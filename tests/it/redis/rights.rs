@@ -7,13 +7,35 @@ use super::store::Store;
 use super::toy::{Toy, assert_tidy, every_type, items};
 use crate::harness::text;
 
-/// Rights that suffice, as docs/operator.md tells them.
-fn rights() -> Vec<String> {
+/// Rights that suffice for a user, as docs/operator.md tells them.
+pub(super) fn rights(user: &str) -> Vec<String> {
     let text = text("docs/operator.md");
-    let (_, block) = text.split_once("ACL SETUSER dbferry on >PASSWORD").expect("the user");
+    let (_, block) = text
+        .split_once(&format!("ACL SETUSER {user} on >PASSWORD"))
+        .expect("the user");
     let (block, _) = block.split_once("```").expect("the end of the block");
     let words = block.split_whitespace().filter(|word| !word.starts_with('~'));
     words.map(str::to_owned).collect()
+}
+
+/// Commands that were sent since [`reset`].
+pub(super) fn sent(store: &Store) -> BTreeSet<String> {
+    let mut sent = BTreeSet::new();
+    for node in store.masters() {
+        let stats: String = node.query(&["INFO", "commandstats"]);
+        let names = stats
+            .lines()
+            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
+        sent.extend(names.map(|(name, _)| name.to_owned()));
+    }
+    sent
+}
+
+/// Forgets what was sent.
+pub(super) fn reset(store: &Store) {
+    for node in store.masters() {
+        node.query::<()>(&["CONFIG", "RESETSTAT"]);
+    }
 }
 
 /// What drivers say of themselves when they connect, and what every connection may.
@@ -30,12 +52,12 @@ const OF_CONNECTIONS: [&str; 7] = [
 /// Every command of the program, by a user who may do no more than this.
 fn moves_everything(store: &Store) {
     let mut toy = Toy::of(&store.url(), &items(900), &every_type("error"));
-    let rights = rights();
+    let rights = rights("dbferry");
     let words: Vec<&str> = rights.iter().map(String::as_str).collect();
     for node in store.masters() {
         node.query::<()>(&[&["ACL", "SETUSER", "mover", "on", ">secret", "~*"], &words[..]].concat());
-        node.query::<()>(&["CONFIG", "RESETSTAT"]);
     }
+    reset(store);
     let url = store.url().replacen("redis://", "redis://mover:secret@", 1);
     toy.project.set("REDIS_URL", &url);
     let run = |code: i32, command: &str, more: &[&str]| {
@@ -60,14 +82,7 @@ fn moves_everything(store: &Store) {
     run(4, "run", &["--restart"]);
     run(4, "run", &["--key-prefix", "rehearsal"]);
     run(0, "clean", &["--key-prefix", "rehearsal", "--yes"]);
-    let mut sent = BTreeSet::new();
-    for node in store.masters() {
-        let stats: String = node.query(&["INFO", "commandstats"]);
-        let names = stats
-            .lines()
-            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
-        sent.extend(names.map(|(name, _)| name.to_owned()));
-    }
+    let sent = sent(store);
     eprintln!("{sent:?}");
     let known = |name: &String| {
         rights.contains(&format!("+{name}")) || OF_CONNECTIONS.contains(&name.as_str()) || name == "config|resetstat"

@@ -1,12 +1,12 @@
 //! Keys compared with the rows that they were made of: equal after a move, and every fault named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::rights::{reset, rights, sent};
 use super::store::Store;
 use super::toy::{Toy, every_type, items, stream};
-use crate::harness::text;
 
 mod faults;
 mod from_postgres;
@@ -36,34 +36,6 @@ fn assert_equal(toy: &Toy, more: &[&str]) -> BTreeMap<String, Value> {
         assert_eq!(figure("covered_rows"), figure("target_rows"), "{name}: {stream:#}");
     }
     streams
-}
-
-/// Commands that were sent to the nodes since their figures were reset.
-fn sent(store: &Store) -> BTreeSet<String> {
-    let mut sent = BTreeSet::new();
-    for node in store.masters() {
-        let stats: String = node.query(&["INFO", "commandstats"]);
-        let names = stats
-            .lines()
-            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
-        sent.extend(names.map(|(name, _)| name.to_owned()));
-    }
-    sent
-}
-
-fn reset(store: &Store) {
-    for node in store.masters() {
-        node.query::<()>(&["CONFIG", "RESETSTAT"]);
-    }
-}
-
-/// Rights that suffice, as docs/operator.md tells them.
-fn rights() -> Vec<String> {
-    let text = text("docs/operator.md");
-    let (_, block) = text.split_once("ACL SETUSER dbferry-verify on >PASSWORD").expect("the user");
-    let (block, _) = block.split_once("```").expect("the end of the block");
-    let words = block.split_whitespace().filter(|word| !word.starts_with('~'));
-    words.map(str::to_owned).collect()
 }
 
 /// What is asked of keys, as docs/verify.md lists it.
@@ -138,7 +110,7 @@ fn equal_after_a_move(store: &Store) {
     );
     assert_eq!(figure("last", "target_rows"), 7, "of the rows of one key the last counts");
 
-    let rights = rights();
+    let rights = rights("dbferry-verify");
     let words: Vec<&str> = rights.iter().map(String::as_str).collect();
     for node in store.masters() {
         node.query::<()>(&[&["ACL", "SETUSER", "reader", "on", ">secret", "~*"], &words[..]].concat());
