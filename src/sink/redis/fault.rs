@@ -33,6 +33,13 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
             | ServerErrorKind::ReadOnly
             | ServerErrorKind::BusyLoading,
         ) => new(ErrorKind::Lost, in_motion(error.code().unwrap_or_default())),
+        _ if over_limit(error) => new(
+            ErrorKind::Lost,
+            "the connection broke: the server takes no command that long",
+        )
+        .hint(
+            "a value is probably over its `proto-max-bulk-len`; let the user ask for CONFIG GET, and such rows are named as rejects",
+        ),
         _ if error.is_connection_refusal() => new(ErrorKind::Unreachable, "nobody answers"),
         Kind::ClusterConnectionNotFound => new(ErrorKind::Lost, "no node of the cluster can be reached for it"),
         _ if error.is_timeout() => new(ErrorKind::Lost, "the server did not answer in time"),
@@ -44,6 +51,12 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
             new(ErrorKind::Internal, &format!("the server refused a command ({code})"))
         }
     }
+}
+
+/// A value over `proto-max-bulk-len`: the server says so with its last words, which do not always
+/// arrive before the connection's end does.
+fn over_limit(error: &RedisError) -> bool {
+    error.code() == Some("ERR") && error.detail().unwrap_or_default().starts_with("Protocol error")
 }
 
 fn by_code(code: Option<&str>, new: &dyn Fn(ErrorKind, &str) -> Error) -> Option<Error> {
