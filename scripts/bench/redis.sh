@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How fast dbferry writes an SQLite file into a Redis server, beside
 #   pipe      redis-cli --pipe with the same commands from a ready file
+#   verify    (only where WITH names it) dbferry verify of what dbferry has written
 # One hash with a time to live for each row of one table, one member of a sorted set for each row of
 # another. Every measurement has a server of its own that keeps nothing on disk; what it holds
 # afterwards is compared. dbferry should take at most 1.25 times as long as pipe, and 150 MB.
@@ -118,6 +119,19 @@ measure_dbferry() {
         timed redis_dbferry "$DBFERRY" run . --env bench) || exit 1
     tell_server dbferry
     check_values "$1"
+    stop
+}
+
+measure_verify() {
+    fresh_server
+    cat "$source" >/dev/null
+    (
+        cd "$project"
+        export BENCH_SOURCE=$source BENCH_TARGET_URL="redis://127.0.0.1:$port/0"
+        "$DBFERRY" run . --env bench >"$scratch/redis_moved.log" 2>&1
+        timed redis_verify "$DBFERRY" verify . --env bench
+    ) || exit 1
+    tell_server verify
     stop
 }
 

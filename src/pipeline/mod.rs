@@ -35,7 +35,7 @@ pub mod retry_rejects;
 pub mod run;
 mod schedule;
 pub mod shape;
-mod shared_read;
+pub(crate) mod shared_read;
 pub mod shutdown;
 mod spending;
 mod stream_end;

@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 type Sender = mpsc::Sender<Result<SourceBatch>>;
 
 /// Where the streams of a unit meet before they read.
-pub(super) struct Room {
+pub(crate) struct Room {
     source: Arc<dyn Source>,
     inside: Mutex<Inside>,
 }
@@ -37,14 +37,14 @@ struct Waiting {
 }
 
 /// One stream's place. Dropping it before it was taken tells the others not to wait.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     room: Arc<Room>,
     taken: AtomicBool,
 }
 
 impl Room {
     /// One seat for each of `seats` streams.
-    pub(super) fn seats(source: &Arc<dyn Source>, seats: usize) -> Vec<Seat> {
+    pub(crate) fn seats(source: &Arc<dyn Source>, seats: usize) -> Vec<Seat> {
         let room = Arc::new(Self {
             source: Arc::clone(source),
             inside: Mutex::new(Inside {
@@ -85,7 +85,7 @@ impl Seat {
     ///
     /// # Errors
     /// What the source fails with.
-    pub(super) async fn read(&self, request: ReadRequest) -> Result<Batches> {
+    pub(crate) async fn read(&self, request: ReadRequest) -> Result<Batches> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return self.room.source.read(request).await;
         }
@@ -96,7 +96,7 @@ impl Seat {
     }
 
     /// The others need not wait.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         if !self.taken.swap(true, Ordering::Relaxed) {
             self.room.arrive(None);
         }

@@ -118,6 +118,11 @@ pub trait Sink: Send + Sync {
         ))
     }
 
+    /// Version of a store of keys, where it tells one; a database is asked as a source.
+    async fn version(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// What the server tells of itself, to whom keys are read back.
     ///
     /// # Errors

@@ -120,6 +120,11 @@ pub trait Source: Send + Sync {
     /// moment may have been lost with it.
     async fn moment(&self) -> Result<String>;
 
+    /// Version of the server or library that reads it, where it tells one.
+    async fn version(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// What was asked of this connection since it was opened and what it has cost, planning and all,
     /// where the source is paid for that way. Readers that are shared count once.
     fn spent(&self) -> Option<Spent> {

@@ -10,6 +10,7 @@ use super::mapped_side::{self, MappedSide};
 use super::side::{Form, Side};
 use super::subject::Carried;
 use super::table_side::TableSide;
+use super::together::Seats;
 use crate::config::connection::{Connection, ConnectionKind};
 use crate::config::limits::Limits;
 use crate::data::position::Key;
@@ -58,6 +59,8 @@ pub(super) struct Ends<'a> {
     pub(super) tables: &'a BTreeMap<String, Arc<dyn Source>>,
     pub(super) connections: &'a BTreeMap<String, Connection>,
     pub(super) limits: Limits,
+    /// Where streams read together.
+    pub(super) seats: &'a Seats,
 }
 
 /// Places of the plan's streams, those that write one target together.
@@ -123,9 +126,10 @@ impl Group {
                 source.check_subject(&stream.origin, &subject.condition).await?;
             }
             group.masked.extend(super::masked(stream));
+            let seat = ends.seats.take(*place);
             group.members.push(Member {
                 name: stream.name.clone(),
-                source: Arc::new(MappedSide::new(stream, source, subject, ends.limits)),
+                source: Arc::new(MappedSide::new(stream, source, (subject, seat), ends.limits)),
                 form: same.unwrap_or(forms.len() - 1),
                 recorded: Arc::new(recorded(plan, stream).await?),
                 rows_estimate: stream.rows_estimate.unwrap_or(ROWS_UNKNOWN),

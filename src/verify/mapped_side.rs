@@ -12,6 +12,7 @@ use crate::data::batch::SourceBatch;
 use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::pipeline::plan::PlannedStream;
+use crate::pipeline::shared_read::Seat;
 use crate::source::Source;
 use crate::transform::Transform;
 use crate::{Error, ErrorKind, Result};
@@ -22,6 +23,8 @@ pub(super) struct MappedSide {
     origin: Origin,
     source_key: Vec<String>,
     subject: Option<Subject>,
+    /// Where its first reading is one with that of other streams.
+    seat: Option<Seat>,
     transform: Arc<Transform>,
     /// Makes the key's columns alone.
     narrow: Option<Arc<Transform>>,
@@ -48,8 +51,14 @@ pub(super) fn form(stream: &PlannedStream) -> Form {
 }
 
 impl MappedSide {
-    /// The source of a stream; `subject` restricts which of its rows are read.
-    pub(super) fn new(stream: &PlannedStream, source: Arc<dyn Source>, subject: Option<Subject>, limits: Limits) -> Self {
+    /// The source of a stream; `subject` restricts which of its rows are read, and with a seat they are read
+    /// together with other streams the first time.
+    pub(super) fn new(
+        stream: &PlannedStream,
+        source: Arc<dyn Source>,
+        (subject, seat): (Option<Subject>, Option<Seat>),
+        limits: Limits,
+    ) -> Self {
         let form = form(stream);
         let narrow = (!form.key.is_empty())
             .then(|| stream.transform.narrowed(&stream.write.key))
@@ -59,6 +68,7 @@ impl MappedSide {
             origin: stream.origin.clone(),
             source_key: stream.source_key.clone(),
             subject,
+            seat,
             transform: Arc::clone(&stream.transform),
             narrow: narrow.map(Arc::new),
             form,
@@ -95,8 +105,15 @@ impl Side for MappedSide {
             (None, true) => (Arc::clone(&self.transform), Some(self.form.key.clone())),
             (_, false) => (Arc::clone(&self.transform), None),
         };
-        let keys = handles || transform.judges_keys();
-        let mut batches = self.source.read(self.request(&transform, keys, only)).await?;
+        // Streams that read together ask for the same, keys and all.
+        let keys = handles || transform.judges_keys() || self.seat.is_some();
+        let mut request = self.request(&transform, keys, only);
+        // Who falls out of step goes on alone after its last position, which wants an order.
+        request.any_order &= self.seat.is_none();
+        let mut batches = match &self.seat {
+            Some(seat) => seat.read(request).await?,
+            None => self.source.read(request).await?,
+        };
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         // The transform is pure computation: it gets a thread of its own.
         tokio::task::spawn_blocking(move || {

@@ -40,12 +40,14 @@ mod spill;
 mod subject;
 mod table_side;
 mod tally;
+mod together;
 mod verdict;
 mod work;
 
 use drain::Watch;
 use group::Ends;
 use report::{ConnectionRead, StreamVerdict, VerifyReport};
+use together::Seats;
 
 /// How a verification is done.
 #[derive(Debug, Clone)]
@@ -139,9 +141,16 @@ pub async fn verify(
     watch.begun(&report, &plan);
     report.connections = connections(&plan, &targets).await?;
     let mut verdicts: BTreeMap<usize, StreamVerdict> = BTreeMap::new();
-    for places in group::places(&plan) {
-        let compared = verdict::compare(&plan, &places, &targets, options, &watch).await?;
-        verdicts.extend(places.into_iter().zip(compared));
+    for unit in together::units(&plan, options) {
+        let seats = Seats::of(&plan, &unit);
+        let ends = targets.ends(&plan, &seats);
+        let compared = unit
+            .iter()
+            .map(|places| Box::pin(verdict::compare(&plan, places, &targets, &ends, options, &watch)));
+        let compared = futures::future::try_join_all(compared).await?;
+        for (places, compared) in unit.iter().zip(compared) {
+            verdicts.extend(places.iter().copied().zip(compared));
+        }
     }
     report.streams = verdicts.into_values().collect();
     outcome::close(&mut report, began.elapsed());
@@ -160,7 +169,11 @@ async fn connections(plan: &Plan, targets: &Targets) -> Result<Vec<ConnectionRea
         read.push(ConnectionRead {
             name: name.clone(),
             kind: connection.kind.name().to_owned(),
-            version: None,
+            version: match (end, plan.sinks.get(name)) {
+                (Some(end), _) => end.version().await?,
+                (None, Some(store)) => store.version().await?,
+                (None, None) => None,
+            },
             moment: match end {
                 Some(end) => Some(end.moment().await?),
                 None => None,
@@ -172,8 +185,9 @@ async fn connections(plan: &Plan, targets: &Targets) -> Result<Vec<ConnectionRea
 
 impl Targets {
     /// The ends as they are open now.
-    fn ends<'a>(&'a self, plan: &'a Plan) -> Ends<'a> {
+    fn ends<'a>(&'a self, plan: &'a Plan, seats: &'a Seats) -> Ends<'a> {
         Ends {
+            seats,
             sources: &plan.sources,
             tables: &self.tables,
             connections: &self.connections,

@@ -11,6 +11,7 @@ use super::picked::{self, Chosen};
 use super::recheck::Looks;
 use super::report::{Difference, StreamVerdict, Verdict};
 use super::tally::Outcome;
+use super::together::Seats;
 use super::work::{self, Extent, Seen};
 use super::{Recheck, Targets, VerifyOptions};
 use crate::Result;
@@ -25,6 +26,7 @@ pub(super) async fn compare(
     plan: &Plan,
     places: &[usize],
     targets: &Targets,
+    ends: &Ends<'_>,
     options: &VerifyOptions,
     watch: &Watch,
 ) -> Result<Vec<StreamVerdict>> {
@@ -39,8 +41,8 @@ pub(super) async fn compare(
         watch.stream_begun(stream);
     }
     let condition = options.condition.as_deref();
-    let extent = extent(&streams, &targets.ends(plan), options).await?;
-    let group = open(plan, places, &targets.ends(plan), condition, &extent).await?;
+    let extent = extent(&streams, ends, options).await?;
+    let group = open(plan, places, ends, condition, &extent).await?;
     let seen = work::compare(&group, &extent, options, watch).await?;
     let (seen, unsettled) = match options.recheck {
         Some(recheck) if seen.outcome.differs() => again(plan, places, targets, (options, recheck), (&extent, seen), watch).await?,
@@ -113,10 +115,11 @@ async fn again(
             () = tokio::time::sleep(recheck.wait) => {}
         }
         let (sources, tables) = targets.anew(plan, places).await?;
+        let seats = Seats::default();
         let ends = Ends {
             sources: &sources,
             tables: &tables,
-            ..targets.ends(plan)
+            ..targets.ends(plan, &seats)
         };
         let group = open(plan, places, &ends, options.condition.as_deref(), extent).await?;
         let outcome = match extent {

@@ -15,6 +15,7 @@ mod every_type;
 mod faults;
 mod many;
 mod one_table;
+mod planted;
 mod projects;
 mod rejects;
 mod restricted;
@@ -135,6 +136,9 @@ fn what_was_moved_is_equal_and_what_was_not_is_missing() {
     is_equal(&report);
     assert_eq!((only(&report).source_rows, only(&report).target_rows), (3_000, 3_000));
     assert_eq!(only(&report).extra_before, Some(0));
+    let versions: Vec<_> = report.connections.iter().map(|read| read.version.as_deref()).collect();
+    let of_server = database.value("show server_version");
+    assert_eq!(versions, [Some(rusqlite::version()), Some(of_server.as_str())]);
     database.query("select pg_stat_force_next_flush()");
     let after = database.value("select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables");
     assert_eq!(before, after, "a verification writes nothing");

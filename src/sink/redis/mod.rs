@@ -201,6 +201,11 @@ impl Sink for RedisSink {
         forget::prefix(&mut link, prefix).await
     }
 
+    async fn version(&self) -> Result<Option<String>> {
+        let mut link = self.server.link().await?;
+        Ok(self.server.facts(&mut link, 0).await?.get("redis_version").map(str::to_owned))
+    }
+
     async fn key_facts(&self) -> Result<KeyFacts> {
         let mut link = self.server.link().await?;
         reading::facts(&self.server, &mut link).await

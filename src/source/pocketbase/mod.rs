@@ -77,6 +77,10 @@ impl Source for PocketbaseSource {
         self.database.moment().await
     }
 
+    async fn version(&self) -> Result<Option<String>> {
+        self.database.version().await
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Batches> {
         self.database.read(request).await
     }

@@ -94,6 +94,18 @@ impl Links {
         Ok(self.holder(&mut held).await?.moment.clone())
     }
 
+    /// Version of the server, as it tells it.
+    pub(super) async fn version(&self) -> Result<String> {
+        let mut reader = self.reader().await?;
+        let told = sqlx::query("select pg_catalog.current_setting('server_version')")
+            .fetch_one(&mut reader.connection)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| classify(&error))?;
+        self.finish(reader).await?;
+        Ok(told)
+    }
+
     /// A transaction that sees the moment.
     ///
     /// # Errors

@@ -149,6 +149,13 @@ impl Source for PostgresSource {
             .map_err(|error| error.during(format_args!("connection `{}`", self.name)))
     }
 
+    async fn version(&self) -> Result<Option<String>> {
+        let version = self.links.version().await;
+        version
+            .map(Some)
+            .map_err(|error| error.during(format_args!("connection `{}`", self.name)))
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Batches> {
         read::start(&self.links, request).await
     }

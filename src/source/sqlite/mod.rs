@@ -175,6 +175,10 @@ impl Source for SqliteSource {
         Ok(self.moment.clone())
     }
 
+    async fn version(&self) -> Result<Option<String>> {
+        Ok(Some(rusqlite::version().to_owned()))
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Batches> {
         let (output, batches) = mpsc::channel(BATCHES_IN_FLIGHT_MAX);
         let (prepared, outcome) = oneshot::channel();

@@ -81,6 +81,11 @@ fn a_run_tells_what_the_account_has_charged_once_for_all_streams_of_a_pass() {
         "the pages, and a look at the container"
     );
     assert_eq!(spent["throttled"], 0);
+    // So they do when they are compared with it.
+    cosmos.clear_log();
+    toy.project.run(&["verify", "mappings/demo"]).expect(0);
+    let read: u64 = pages(&cosmos.log()).iter().filter_map(|page| page.documents).sum();
+    assert_eq!(read, 400, "a verification reads once for both");
     // What is complete costs a look at the container.
     let text = toy.project.run(&["run", "mappings/demo"]);
     assert!(text.expect(0).stdout.contains("cosmos: "), "{}", text.stdout);

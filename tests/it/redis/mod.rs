@@ -9,7 +9,7 @@ mod policies;
 mod rehearsed;
 mod rights;
 pub(crate) mod server;
-mod store;
+pub(crate) mod store;
 mod toy;
 mod values;
 mod verify;

@@ -7,7 +7,7 @@ use super::dump::Dump;
 use super::server::Server;
 
 /// A server or a cluster.
-pub(super) enum Store {
+pub(crate) enum Store {
     /// One server.
     Single(Server),
     /// Several.
@@ -16,17 +16,17 @@ pub(super) enum Store {
 
 impl Store {
     /// A server that keeps nothing on disk.
-    pub(super) fn single() -> Self {
+    pub(crate) fn single() -> Self {
         Self::Single(Server::start(&[]))
     }
 
     /// A cluster.
-    pub(super) fn cluster(replicas: bool) -> Self {
+    pub(crate) fn cluster(replicas: bool) -> Self {
         Self::Cluster(Cluster::start(replicas))
     }
 
     /// Its URL for the program.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self {
             Self::Single(server) => server.url(),
             Self::Cluster(cluster) => cluster.url(),
@@ -34,7 +34,7 @@ impl Store {
     }
 
     /// What it answers to a command whose second word is a key.
-    pub(super) fn query<T: FromRedisValue>(&self, words: &[impl AsRef<[u8]>]) -> T {
+    pub(crate) fn query<T: FromRedisValue>(&self, words: &[impl AsRef<[u8]>]) -> T {
         match self {
             Self::Single(server) => server.query(words),
             Self::Cluster(cluster) => cluster.query(words),
@@ -42,12 +42,12 @@ impl Store {
     }
 
     /// All keys but dbferry's own.
-    pub(super) fn dump(&self) -> Dump {
+    pub(crate) fn dump(&self) -> Dump {
         self.dump_behind("")
     }
 
     /// Those that begin with a prefix.
-    pub(super) fn dump_behind(&self, prefix: &str) -> Dump {
+    pub(crate) fn dump_behind(&self, prefix: &str) -> Dump {
         match self {
             Self::Single(server) => server.dump_behind(prefix),
             Self::Cluster(cluster) => cluster.dump_behind(prefix),
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// The nodes that keys are on.
-    pub(super) fn masters(&self) -> Vec<&Server> {
+    pub(crate) fn masters(&self) -> Vec<&Server> {
         match self {
             Self::Single(server) => vec![server],
             Self::Cluster(cluster) => cluster.masters().into_iter().map(|node| &cluster.nodes[node]).collect(),
@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Names of all keys of a glob pattern, in order, dbferry's own too.
-    pub(super) fn keys(&self, glob: &str) -> Vec<String> {
+    pub(crate) fn keys(&self, glob: &str) -> Vec<String> {
         let of = |node: &&Server| {
             let keys: Vec<Vec<u8>> = node.query(&["KEYS", glob]);
             keys.into_iter()
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Makes it empty.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         for node in self.masters() {
             node.query::<()>(&["FLUSHALL"]);
         }

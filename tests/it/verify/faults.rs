@@ -1,9 +1,6 @@
 //! Faults that are planted into a moved target: each is found and named, and nothing else.
 
-use dbferry::pipeline::plan::Options;
-
 use super::{moved_into_postgres, moved_into_sqlite, only, shorts, verified};
-use crate::harness::{Moments, Project};
 
 const PLANTED: &[(&str, &[&str])] = &[
     (
@@ -98,68 +95,4 @@ fn each_fault_in_sqlite_is_named() {
         assert_eq!(cut(&found), cut(&expected), "{sql}");
         std::fs::copy(project.path("kept.db"), project.path("out.db")).expect("a copy");
     }
-}
-
-/// Plants a fault into a row, and returns what it is called.
-fn plant(moments: &mut Moments, row: u64, run: &mut dyn FnMut(&str)) -> String {
-    let id = format!("item-{row:08}");
-    let set = |what: &str| format!("update items set {what} where id = '{id}'");
-    let (kind, sql) = match moments.below(8) {
-        0 => ("missing", format!("delete from items where id = '{id}'")),
-        1 => ("extra", {
-            format!("insert into items select id || 'x', amount, price, note, made, flag, doc from items where id = '{id}'")
-        }),
-        2 => ("different", set("amount = amount + 1")),
-        3 => ("different", set("note = coalesce(note, '') || ' '")),
-        4 => ("different", set("doc = '{\"n\": -1}'")),
-        5 => ("different", set("flag = not flag")),
-        6 => ("different", set("note = case when note is null then '' end")),
-        _ => ("different", set("doc = null")),
-    };
-    run(&sql);
-    if kind == "extra" {
-        format!("{kind} {id}x")
-    } else {
-        format!("{kind} {id}")
-    }
-}
-
-fn two_hundred(project: &Project, run: &mut dyn FnMut(&str)) {
-    let mut moments = Moments::seeded();
-    // Of every hundred rows two, so that none is planted twice.
-    let mut expected: Vec<String> = (0..200)
-        .map(|number| {
-            let row = 1 + number * 50 + moments.below(50);
-            plant(&mut moments, row, run)
-        })
-        .collect();
-    expected.sort();
-    let options = dbferry::verify::VerifyOptions {
-        max_differences: 1_000,
-        ..Default::default()
-    };
-    let report = super::try_verify(project, Options::default(), options).expect("a verification");
-    let verdict = only(&report);
-    let mut found: Vec<String> = shorts(verdict)
-        .iter()
-        .map(|text| text.split(' ').take(2).collect::<Vec<_>>().join(" "))
-        .collect();
-    found.sort();
-    assert_eq!(found, expected);
-    assert_eq!(verdict.missing + verdict.extra + verdict.different, 200);
-    let named = |difference: &&dbferry::verify::report::Difference| difference.columns.len() == 1;
-    assert_eq!(verdict.differences.iter().filter(named).count() as u64, verdict.different);
-}
-
-#[test]
-fn two_hundred_faults_in_postgres_are_all_named() {
-    let (project, database) = moved_into_postgres(10_000);
-    two_hundred(&project, &mut |sql| drop(database.query(sql)));
-}
-
-#[test]
-fn two_hundred_faults_in_sqlite_are_all_named() {
-    let project = moved_into_sqlite(10_000);
-    let connection = rusqlite::Connection::open(project.path("out.db")).expect("the target");
-    two_hundred(&project, &mut |sql| connection.execute_batch(sql).expect("a fault"));
 }
