@@ -47,6 +47,7 @@ fn request() -> ReadRequest {
         after: None,
         subject: None,
         only: None,
+        piece: None,
         any_order: false,
         rows_max: 8192,
         bytes_max: 64 << 20,

@@ -88,9 +88,16 @@ pub(super) fn steps(
             // Where all went well, what is told says nothing of whose rows they are (Invariant 9).
             "KEY".clone_into(&mut subject.key);
         }
-        steps.push(Step::new("is it all there", verify.again(&[])));
+        // Where it was asked for and did not come to its end, it goes on.
+        let more: &[&str] = if intent.verify.is_some() { &["--resume"] } else { &[] };
+        steps.push(Step::new("is it all there", verify.again(more)));
     }
     steps
+}
+
+/// What follows a verification that did not come to its end, where something of it is kept.
+pub(super) fn after_interrupted_verify(intent: &VerifyIntent) -> Vec<Step> {
+    vec![Step::new("go on", intent.again(&["--resume"]))]
 }
 
 /// What follows a verification.

@@ -10,12 +10,13 @@ use super::{next, schema};
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::shutdown::Shutdown;
 use crate::verify::report::{Verdict, VerifyReport};
-use crate::verify::{self, Targets};
+use crate::verify::{self, Keep, Targets, VerifyOptions};
 use crate::{Error, Result, error};
 
 mod after_run;
 mod document;
 mod report_file;
+mod state;
 mod text;
 
 pub(super) use after_run::Verified;
@@ -30,8 +31,11 @@ pub(super) async fn run(intent: &VerifyIntent, console: &Console) -> Result<u8> 
     signals::watch(console.clone(), shutdown.clone(), stopping())?;
     let plan = planned(intent, &files).await.map_err(|error| not_written(error, intent))?;
     told_of_plan(&plan, intent, console);
-    let report = Box::pin(compared(plan, intent, &files, &shutdown, console)).await;
-    let report = report.map_err(|error| not_written(error, intent))?;
+    let keep = state::keep(&plan, intent);
+    let report = match Box::pin(compared(plan, intent, &files, &shutdown, console)).await {
+        Ok(report) => report,
+        Err(error) => return Ok(not_ended(&not_written(error, intent), intent, keep.as_ref(), console)),
+    };
     write_all(&intent.reports, &report)?;
     tell(intent, &report, console)?;
     Ok(exit_code(&report))
@@ -83,7 +87,11 @@ async fn compared(
 ) -> Result<VerifyReport> {
     let targets = Targets::open(&files.config, &plan).await?;
     let progress = Progress::new(console, &title(&plan, intent), Doing::Comparing);
-    let report = Box::pin(verify::verify(plan, targets, &intent.verify, progress.events(), shutdown)).await;
+    let options = VerifyOptions {
+        keep: state::keep(&plan, intent),
+        ..intent.verify.clone()
+    };
+    let report = Box::pin(verify::verify(plan, targets, &options, progress.events(), shutdown)).await;
     drop(progress);
     report
 }
@@ -138,6 +146,15 @@ const fn exit_code(report: &VerifyReport) -> u8 {
         Verdict::Equal => error::EXIT_DONE,
         Verdict::Different | Verdict::Unsettled | Verdict::Unchecked => error::EXIT_DIFFERENCES,
     }
+}
+
+/// It failed or was interrupted: what is wrong, then how to go on.
+fn not_ended(error: &Error, intent: &VerifyIntent, keep: Option<&Keep>, console: &Console) -> u8 {
+    let code = super::failed(error, Some(&intent.invocation), console);
+    if keep.is_some_and(Keep::has_any) {
+        console.note(&next::render(&next::after_interrupted_verify(intent), console.note_color));
+    }
+    code
 }
 
 /// The report was not made: an older one in the same place is not it.

@@ -47,6 +47,11 @@ pub struct Limits {
     #[serde(deserialize_with = "positive")]
     #[schemars(range(min = 1), example = 1_000_000)]
     pub split_rows_min: u64,
+    /// After so many bytes of a table (about, as it lies in its database) a verification notes how
+    /// far it is: what it reads again at most when it was interrupted. `piece_bytes_max = 134217728`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 134_217_728)]
+    pub piece_bytes_max: u64,
     /// How many rows may be refused before a run stops; it stops at one more. 0 stops at the
     /// first. A project's own `max_rejects` and `--max-rejects` go before this one:
     /// `max_rejects = 100`.
@@ -69,6 +74,7 @@ impl Default for Limits {
             jobs: 4,
             splits_max: 1,
             split_rows_min: 1_000_000,
+            piece_bytes_max: 512 << 20,
             max_rejects: 0,
             retry_seconds_max: 120,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
 use super::keyed::Layout;
+use super::piece::Piece;
 use super::position::{Key, Position};
 use super::table::{Column, TableName};
 
@@ -69,6 +70,9 @@ pub struct ReadRequest {
     pub subject: Option<Subject>,
     /// Only the rows with these keys (for `--retry-rejects`), whatever `after` says.
     pub only: Option<Vec<Key>>,
+    /// Only this piece of the table, with `any_order` alone: there is no `after`, `subject` or `only`
+    /// then. Asked for where [`Source::pieces`](crate::source::Source::pieces) gave some.
+    pub piece: Option<Piece>,
     /// Most rows in one [`super::batch::SourceBatch`].
     pub rows_max: usize,
     /// Most bytes in one [`super::batch::SourceBatch`]; one row may exceed it alone.

@@ -59,6 +59,7 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         after,
         subject: stream.subject.clone(),
         only,
+        piece: None,
         rows_max: match stream.write.keyed {
             Some(_) => limits.portion_rows_max.min(KEYED_PORTION_ROWS_MAX),
             None => limits.portion_rows_max,

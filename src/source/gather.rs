@@ -267,6 +267,7 @@ mod tests {
             after: None,
             subject: None,
             only: None,
+            piece: None,
             rows_max: 3,
             bytes_max: 100,
             patience: std::time::Duration::ZERO,

@@ -11,6 +11,7 @@ use crate::config::connection::{Connection, ConnectionKind};
 use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
 use crate::data::concern::Concern;
+use crate::data::piece::Pieces;
 use crate::data::position::Position;
 use crate::data::spent::{Sample, Spent};
 use crate::data::stream::{Origin, ReadRequest, Subject};
@@ -88,6 +89,14 @@ pub trait Source: Send + Sync {
     async fn splits(&self, origin: &Origin, key: &[String], parts: usize) -> Result<Vec<Position>> {
         let _ = (origin, key, parts);
         Ok(Vec::new())
+    }
+
+    /// How this table can be read in pieces of about so many bytes, each as fast as the whole is
+    /// read in any order, and at different times: what was written between two of them is found
+    /// by [`Piece::Since`](crate::data::piece::Piece::Since). `None` where it cannot.
+    async fn pieces(&self, origin: &Origin, bytes: u64) -> Result<Option<Pieces>> {
+        let _ = (origin, bytes);
+        Ok(None)
     }
 
     /// Whether rows come in ranges that the source itself keeps apart, each with places of its own

@@ -3,13 +3,14 @@
 //! What is missing, extra or different is told by [`pairs`]; here it is counted, and the first of
 //! it listed with columns and values.
 
-use super::canonical::{Canonical, bytes_hash};
+use super::canonical::Canonical;
 use super::group::{Group, reject_hash};
+use super::join::not_to_be_read;
 use super::locate::{Broken, Held};
 use super::pairs::{self, Fact};
 use super::report::{ColumnDifference, Difference, DifferenceKind, Shown};
 use super::show;
-use super::tally::{Figures, Outcome, State};
+use super::tally::{self, Figures, Outcome, State};
 use crate::Result;
 
 /// Rows of one side.
@@ -98,7 +99,7 @@ impl<'a> Comparison<'a> {
             put(&mut places, rows, |held, row| At::Target { of: number, held, row });
             places.extend(rows.broken.iter().enumerate().map(|(place, broken)| Place {
                 key: broken.key,
-                row: bytes_hash(b"unreadable").wrapping_add(place as u128),
+                row: not_to_be_read().wrapping_add(place as u128),
                 at: At::Broken {
                     of: number,
                     number: place,
@@ -110,12 +111,7 @@ impl<'a> Comparison<'a> {
 
     fn of_key(&mut self, rows: &[Place], outcome: &mut Outcome) -> Result<()> {
         let any_source = rows.iter().any(|place| matches!(place.at, At::Source { .. }));
-        let mut state = State {
-            seen: 0,
-            member: 0,
-            figures: Figures::default(),
-            extra: 0,
-        };
+        let mut state = State::default();
         for form in 0..self.targets.len() {
             let of_form: Vec<Place> = rows.iter().filter(|place| self.form(place.at) == form).copied().collect();
             let keyed = !self.group.targets[form].form().key.is_empty();
@@ -144,10 +140,12 @@ impl<'a> Comparison<'a> {
             }
         }
         if state.extra > 0 || state.figures != Figures::default() {
-            state.seen = rows.iter().fold(0, |seen: u128, place| {
-                let side = u128::from(matches!(place.at, At::Source { .. }));
-                seen.rotate_left(7).wrapping_add(place.row).wrapping_add(side)
-            });
+            state.seen = tally::seen(rows.iter().map(|place| match place.at {
+                // Which of several that is changes from one look to the next.
+                At::Broken { .. } => (not_to_be_read(), false),
+                At::Source { .. } => (place.row, true),
+                At::Target { .. } => (place.row, false),
+            }));
             outcome.states.insert(rows[0].key, state);
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! Reading a side to its end, on a thread of its own: what is done with rows is computation.
 
+use std::sync::Arc;
+
+use super::kept::GroupKept;
 use super::report::{StreamVerdict, VerifyReport};
 use super::side::{Portion, Portions};
 use crate::data::counts::Counts;
@@ -8,14 +11,33 @@ use crate::pipeline::plan::{Plan, PlannedStream};
 use crate::pipeline::shutdown::Shutdown;
 use crate::{Error, ErrorKind, Result};
 
-/// Who is told of progress, and who may stop it.
+/// Who is told of progress, who may stop it, and where it is noted.
 #[derive(Clone)]
 pub(super) struct Watch {
+    /// How far the group that is looked at is.
+    pub(super) kept: Arc<GroupKept>,
     pub(super) events: Events,
     pub(super) shutdown: Shutdown,
 }
 
 impl Watch {
+    /// Of something of which nothing is kept.
+    pub(super) fn new(events: Events, shutdown: Shutdown) -> Self {
+        Self {
+            kept: Arc::new(GroupKept::nothing(Arc::clone(&events))),
+            events,
+            shutdown,
+        }
+    }
+
+    /// The same of this group.
+    pub(super) fn of(&self, kept: &Arc<GroupKept>) -> Self {
+        Self {
+            kept: Arc::clone(kept),
+            ..self.clone()
+        }
+    }
+
     /// Rows of a stream's source were read.
     pub(super) fn progress(&self, stream: &str, rows: u64) {
         (self.events)(Event::Progress {
@@ -44,18 +66,42 @@ impl Watch {
         });
     }
 
+    /// A stream goes on after rows that an earlier sitting has read.
+    pub(super) fn goes_on(&self, stream: &str, rows: u64, before: u64) {
+        (self.events)(Event::StreamStarted {
+            stream: stream.to_owned(),
+            rows,
+            resumed: Some(Counts {
+                read: before,
+                ..Counts::default()
+            }),
+        });
+    }
+
+    /// A stream was compared by an earlier sitting.
+    pub(super) fn skipped(&self, verdict: &StreamVerdict) {
+        (self.events)(Event::StreamSkipped {
+            stream: verdict.name.clone(),
+            counts: counts(verdict),
+        });
+    }
+
     /// A stream was compared.
     pub(super) fn stream_ended(&self, verdict: &StreamVerdict) {
         (self.events)(Event::StreamFinished {
             stream: verdict.name.clone(),
-            counts: Counts {
-                read: verdict.source_rows,
-                filtered: verdict.filtered,
-                expired: verdict.expired,
-                rejected: verdict.rejected,
-                ..Counts::default()
-            },
+            counts: counts(verdict),
         });
+    }
+}
+
+fn counts(verdict: &StreamVerdict) -> Counts {
+    Counts {
+        read: verdict.source_rows,
+        filtered: verdict.filtered,
+        expired: verdict.expired,
+        rejected: verdict.rejected,
+        ..Counts::default()
     }
 }
 

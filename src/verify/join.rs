@@ -1,8 +1,9 @@
 //! Pass two, where many rows are concerned: both sides whole, what matters as hashes on disk, then
 //! joined part by part. Counts are exact, and memory is that of a part.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use super::VerifyOptions;
 use super::canonical::{Canonical, Hashes, bytes_hash};
 use super::drain::{Watch, drain};
 use super::group::{Group, reject_hash};
@@ -11,7 +12,7 @@ use super::pairs::{self, Fact};
 use super::pass::Read;
 use super::side::{Portion, Unreadable, Wanted};
 use super::spill::{Entry, From, Spill};
-use super::tally::Figures;
+use super::tally::{self, Figures, State};
 use crate::data::position::Key;
 use crate::{Error, ErrorKind, Result};
 
@@ -31,6 +32,13 @@ pub(super) struct Joined {
     pub(super) target_rows: u64,
     /// Rows of the target of which not even the key can be read: they are among the extra ones.
     pub(super) lost: u64,
+    /// How every key differs; `None` where more of them do than are looked at again.
+    pub(super) states: Option<HashMap<u128, State>>,
+}
+
+/// Hash of a row that cannot be read: no other row has it.
+pub(super) fn not_to_be_read() -> u128 {
+    bytes_hash(b"unreadable")
 }
 
 /// Hashes rows and keeps those that matter.
@@ -65,15 +73,18 @@ impl Keeper {
 ///
 /// # Errors
 /// What reading either side fails with; [`ErrorKind::Full`] where the hashes find no room.
-pub(super) async fn join(group: &Group, sought: Sought, rows: u64, first_max: usize, watch: &Watch) -> Result<Joined> {
-    let mut joined = Joined::default();
+pub(super) async fn join(group: &Group, sought: Sought, rows: u64, options: &VerifyOptions, watch: &Watch) -> Result<Joined> {
+    let mut joined = Joined {
+        states: Some(HashMap::new()),
+        ..Joined::default()
+    };
     let sources = spill_sources(group, &sought, Spill::new(rows)?, watch);
     let targets = spill_targets(group, &sought, Spill::new(rows)?, watch);
     let ((mut of_sources, reads), (mut of_targets, target_rows, lost)) = tokio::try_join!(sources, targets)?;
     joined.sources = reads;
     joined.target_rows = target_rows;
     joined.lost = lost;
-    let facts = Facts::of(group);
+    let facts = Facts::of(group, options);
     let shutdown = watch.shutdown.clone();
     let work = move || {
         joined.figures.resize(facts.form_of.len(), Figures::default());
@@ -85,7 +96,7 @@ pub(super) async fn join(group: &Group, sought: Sought, rows: u64, first_max: us
             entries.extend(of_targets.read(part)?);
             entries.sort_unstable();
             for rows in entries.chunk_by(|one, other| one.key == other.key) {
-                facts.of_key(rows, first_max, &mut joined);
+                facts.of_key(rows, &mut joined);
             }
         }
         if facts.extras {
@@ -103,11 +114,17 @@ struct Facts {
     form_of: Vec<usize>,
     keyed: Vec<bool>,
     extras: bool,
+    /// Most keys that are told as the first ones.
+    first_max: usize,
+    /// Most keys of which it is told how they differ.
+    states_max: usize,
 }
 
 impl Facts {
-    fn of(group: &Group) -> Self {
+    fn of(group: &Group, options: &VerifyOptions) -> Self {
         Self {
+            first_max: options.max_differences,
+            states_max: options.recheck.map_or(0, |_| options.recheck_keys_max),
             form_of: group.members.iter().map(|member| member.form).collect(),
             keyed: group.targets.iter().map(|target| !target.form().key.is_empty()).collect(),
             extras: group.extras,
@@ -121,9 +138,9 @@ impl Facts {
         }
     }
 
-    fn of_key(&self, rows: &[Entry], first_max: usize, joined: &mut Joined) {
+    fn of_key(&self, rows: &[Entry], joined: &mut Joined) {
         let any_source = rows.iter().any(|entry| matches!(entry.from, From::Source { .. }));
-        let mut differs = false;
+        let mut state = State::default();
         for form in 0..self.keyed.len() {
             let of_form: Vec<Entry> = rows.iter().filter(|entry| self.form(entry.from) == form).copied().collect();
             let left = pairs::left(&of_form, self.keyed[form], |entry| Fact {
@@ -132,31 +149,55 @@ impl Facts {
                 recorded: matches!(entry.from, From::Source { recorded: true, .. }),
             });
             left.rejected.iter().for_each(|entry| joined.of(*entry).rejected += 1);
-            left.missing.iter().for_each(|entry| joined.of(*entry).missing += 1);
-            left.different
-                .iter()
-                .for_each(|(source, _)| joined.of(*source).different += 1);
+            for (source, _) in &left.different {
+                joined.of(*source).different += 1;
+                state.figures.different += 1;
+                state.member = member(*source);
+            }
+            for source in &left.missing {
+                joined.of(*source).missing += 1;
+                state.figures.missing += 1;
+                state.member = member(*source);
+            }
             let alone = self.keyed.len() == 1 || (form == 0 && !any_source);
             let extra = if alone && self.extras { left.extra.len() as u64 } else { 0 };
             joined.extra += extra;
-            differs |= extra > 0 || left.missing.len() + left.different.len() > 0;
+            state.extra += extra;
         }
-        if differs {
-            joined.first.insert(rows[0].key);
-            if joined.first.len() > first_max {
-                joined.first.pop_last();
-            }
+        if state != State::default() {
+            state.seen = tally::seen(
+                rows.iter()
+                    .map(|entry| (entry.row, matches!(entry.from, From::Source { .. }))),
+            );
+            self.differs(rows[0].key, state, joined);
+        }
+    }
+
+    fn differs(&self, key: u128, state: State, joined: &mut Joined) {
+        joined.first.insert(key);
+        if joined.first.len() > self.first_max {
+            joined.first.pop_last();
+        }
+        if joined.states.as_ref().is_some_and(|states| states.len() >= self.states_max) {
+            joined.states = None;
+        }
+        if let Some(states) = &mut joined.states {
+            states.insert(key, state);
         }
     }
 }
 
 impl Joined {
     fn of(&mut self, entry: Entry) -> &mut Figures {
-        let member = match entry.from {
-            From::Source { member, .. } => usize::from(member),
-            From::Target(_) => 0,
-        };
-        &mut self.figures[member]
+        &mut self.figures[member(entry)]
+    }
+}
+
+/// The stream that a row is told of.
+fn member(entry: Entry) -> usize {
+    match entry.from {
+        From::Source { member, .. } => usize::from(member),
+        From::Target(_) => 0,
     }
 }
 
@@ -245,7 +286,7 @@ async fn spill_targets(group: &Group, sought: &Sought, mut spill: Spill, watch: 
                 // A hash that no row has: it differs from whatever the source has.
                 spill.add(Entry {
                     key,
-                    row: bytes_hash(b"unreadable"),
+                    row: not_to_be_read(),
                     from: From::Target(number),
                 })?;
             }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::side::{self, Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
+use crate::data::piece::{Piece, Pieces};
 use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::pipeline::plan::PlannedStream;
@@ -94,11 +95,20 @@ impl Side for MappedSide {
         !self.source_key.is_empty() && matches!(self.origin, Origin::Table(_)) && !self.form.key.is_empty()
     }
 
+    async fn pieces(&self) -> Result<Option<Pieces>> {
+        if self.subject.is_some() || self.form.key.is_empty() {
+            return Ok(None);
+        }
+        self.source.pieces(&self.origin, self.limits.piece_bytes_max).await
+    }
+
     async fn read(&self, wanted: Wanted) -> Result<Portions> {
-        let (narrow, handles, only) = match wanted {
-            Wanted::All { handles } => (false, handles && !self.source_key.is_empty(), None),
-            Wanted::Keys { only } => (true, true, only),
-            Wanted::These(keys) => (false, true, Some(keys)),
+        let (narrow, handles, only, piece) = match wanted {
+            Wanted::All { handles } => (false, handles && !self.source_key.is_empty(), None, None),
+            Wanted::Piece(piece) => (false, false, None, Some(piece)),
+            Wanted::Since(mark) => (true, false, None, Some(Piece::Since(mark))),
+            Wanted::Keys { only } => (true, true, only, None),
+            Wanted::These(keys) => (false, true, Some(keys), None),
         };
         let (transform, project) = match (&self.narrow, narrow) {
             (Some(transform), true) => (Arc::clone(transform), None),
@@ -108,6 +118,7 @@ impl Side for MappedSide {
         // Streams that read together ask for the same, keys and all.
         let keys = handles || transform.judges_keys() || self.seat.is_some();
         let mut request = self.request(&transform, keys, only);
+        request.piece = piece;
         // Who falls out of step goes on alone after its last position, which wants an order.
         request.any_order &= self.seat.is_none();
         let mut batches = match &self.seat {

@@ -26,6 +26,7 @@ mod examine;
 mod group;
 mod handle;
 mod join;
+mod kept;
 mod keyed;
 mod locate;
 mod mapped_side;
@@ -46,6 +47,7 @@ mod work;
 
 use drain::Watch;
 use group::Ends;
+pub use kept::Keep;
 use report::{ConnectionRead, StreamVerdict, VerifyReport};
 use together::Seats;
 
@@ -63,6 +65,10 @@ pub struct VerifyOptions {
     /// Rows that may differ (all of a bucket that does) up to which these are fetched by their
     /// keys; of more, hashes go through files.
     pub few_rows_max: u64,
+    /// Keys that differ up to which all of them are looked at again, where that is asked for.
+    pub recheck_keys_max: usize,
+    /// Where it is kept how far it is; `None` keeps nothing.
+    pub keep: Option<Keep>,
 }
 
 impl Default for VerifyOptions {
@@ -73,6 +79,8 @@ impl Default for VerifyOptions {
             recheck: None,
             condition: None,
             few_rows_max: 100_000,
+            recheck_keys_max: 1_000_000,
+            keep: None,
         }
     }
 }
@@ -134,23 +142,32 @@ pub async fn verify(
 ) -> Result<VerifyReport> {
     let began = Instant::now();
     let mut report = outcome::report(&plan, options);
-    let watch = Watch {
-        events,
-        shutdown: shutdown.clone(),
-    };
+    let watch = Watch::new(events, shutdown.clone());
     watch.begun(&report, &plan);
     report.connections = connections(&plan, &targets).await?;
     let mut verdicts: BTreeMap<usize, StreamVerdict> = BTreeMap::new();
-    for unit in together::units(&plan, options) {
-        let seats = Seats::of(&plan, &unit);
+    let groups = group::places(&plan);
+    let kept = kept::groups(&plan, &groups, options, &targets.connections, &watch.events);
+    for unit in together::units(&plan, &groups, options) {
+        let left = unit.iter().filter(|group| kept[**group].verdicts().is_none());
+        let seats = Seats::of(&plan, left.map(|group| groups[*group].as_slice()));
         let ends = targets.ends(&plan, &seats);
-        let compared = unit
-            .iter()
-            .map(|places| Box::pin(verdict::compare(&plan, places, &targets, &ends, options, &watch)));
-        let compared = futures::future::try_join_all(compared).await?;
-        for (places, compared) in unit.iter().zip(compared) {
-            verdicts.extend(places.iter().copied().zip(compared));
-        }
+        let compared = unit.iter().map(|group| {
+            let (places, kept, watch, plan, ends) = (&groups[*group], &kept[*group], watch.of(&kept[*group]), &plan, &ends);
+            let targets = &targets;
+            async move {
+                let compared = match kept.verdicts() {
+                    Some(verdicts) => verdicts.into_iter().inspect(|verdict| watch.skipped(verdict)).collect(),
+                    None => Box::pin(verdict::compare(plan, places, targets, ends, options, &watch)).await?,
+                };
+                kept.compared(&compared);
+                Ok::<_, Error>(places.iter().copied().zip(compared))
+            }
+        });
+        verdicts.extend(futures::future::try_join_all(compared).await?.into_iter().flatten());
+    }
+    for kept in &kept {
+        kept.forget();
     }
     report.streams = verdicts.into_values().collect();
     outcome::close(&mut report, began.elapsed());
@@ -216,5 +233,5 @@ impl Targets {
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Interrupted, "stopped on request before everything was compared")
-        .hint("nothing was written: verify again, with `--only` for the streams that are left")
+        .hint("nothing was written to either database; `dbferry verify PROJECT --resume` goes on from what was compared")
 }

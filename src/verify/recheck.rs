@@ -20,9 +20,9 @@ pub(super) struct Looks {
 
 impl Looks {
     /// After the first look.
-    pub(super) fn new(first: Outcome) -> Self {
+    pub(super) fn new(mut first: Outcome) -> Self {
         Self {
-            pending: first.states.clone(),
+            pending: std::mem::take(&mut first.states),
             sure: HashMap::new(),
             last: first,
         }
@@ -50,11 +50,11 @@ impl Looks {
             let ids = kept.iter().map(|(_, difference)| difference.id.clone()).collect();
             (kept, ids)
         };
-        for (key, before) in &self.pending {
-            match outcome.states.get(key) {
+        for (key, before) in std::mem::take(&mut self.pending) {
+            match outcome.states.remove(&key) {
                 None => {}
-                Some(now) if now.seen == before.seen => drop(self.sure.insert(*key, *now)),
-                Some(now) => drop(pending.insert(*key, *now)),
+                Some(now) if now.seen == before.seen => drop(self.sure.insert(key, now)),
+                Some(now) => drop(pending.insert(key, now)),
             }
         }
         let fresh = std::mem::take(&mut outcome.differences).into_iter();
@@ -90,8 +90,8 @@ impl Looks {
             }
             sure.contains_key(&key)
         });
-        self.last.states.clone_from(&self.sure);
         let unsettled = self.pending.len() as u64;
+        self.last.states = self.sure;
         (self.last, unsettled)
     }
 }

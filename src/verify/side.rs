@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::Result;
 use crate::config::limits::Limits;
 use crate::data::column::ColumnType;
+use crate::data::piece::{Piece, Pieces};
 use crate::data::position::{Key, KeyBuffer};
 use crate::data::stream::{Origin, ReadColumn, ReadRequest, Subject};
 
@@ -50,6 +51,11 @@ pub(crate) enum Wanted {
         /// Give each row its handle.
         handles: bool,
     },
+    /// Rows of a piece whole, without handles. Of sides that have [pieces](Side::pieces).
+    Piece(Piece),
+    /// The key's columns alone of the rows that were written since the moment of a mark, and perhaps
+    /// of more, without handles. Of sides that have pieces.
+    Since(String),
     /// The key's columns alone, in the order of [`Form::key`], with handles. Rows that the mapping
     /// leaves out or refuses may be among them: they cost less to give than to leave.
     Keys {
@@ -138,6 +144,7 @@ pub(super) fn request(
         after: None,
         subject: subject.filter(|_| only.is_none()).cloned(),
         only,
+        piece: None,
         rows_max: limits.portion_rows_max,
         bytes_max: limits.portion_bytes_max,
         patience: Duration::from_secs(limits.retry_seconds_max),
@@ -158,6 +165,14 @@ pub(crate) trait Side: Send + Sync {
     fn notes(&self, missing: bool) -> Vec<String> {
         let _ = missing;
         Vec::new()
+    }
+
+    /// How it can be read in pieces at different times; `None` where it is read as a whole.
+    ///
+    /// # Errors
+    /// What asking its database fails with.
+    async fn pieces(&self) -> Result<Option<Pieces>> {
+        Ok(None)
     }
 
     /// Starts to read.

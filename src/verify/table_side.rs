@@ -11,6 +11,7 @@ use super::side::{self, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions
 use crate::config::connection::ConnectionKind;
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
+use crate::data::piece::{Piece, Pieces};
 use crate::data::position::Key;
 use crate::data::stream::{Origin, ReadColumn, ReadRequest, StreamTarget, Subject};
 use crate::data::table::Table;
@@ -119,12 +120,15 @@ impl Side for TableSide {
 
     async fn read(&self, wanted: Wanted) -> Result<Portions> {
         let all: Vec<usize> = (0..self.form.columns.len()).collect();
-        let (columns, handles, only) = match wanted {
-            Wanted::All { handles } => (&all, handles && !self.handle.is_empty(), None),
-            Wanted::Keys { only } => (&self.form.key, true, only),
-            Wanted::These(keys) => (&all, true, Some(keys)),
+        let (columns, handles, only, piece) = match wanted {
+            Wanted::All { handles } => (&all, handles && !self.handle.is_empty(), None, None),
+            Wanted::Piece(piece) => (&all, false, None, Some(piece)),
+            Wanted::Since(mark) => (&self.form.key, false, None, Some(Piece::Since(mark))),
+            Wanted::Keys { only } => (&self.form.key, true, only, None),
+            Wanted::These(keys) => (&all, true, Some(keys), None),
         };
-        let mut batches = self.source.read(self.request(columns, handles, only)).await?;
+        let request = self.request(columns, handles, only);
+        let mut batches = self.source.read(ReadRequest { piece, ..request }).await?;
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         tokio::spawn(async move {
             while let Some(batch) = batches.recv().await {
@@ -136,6 +140,13 @@ impl Side for TableSide {
             }
         });
         Ok(portions)
+    }
+
+    async fn pieces(&self) -> Result<Option<Pieces>> {
+        if self.subject.is_some() || self.form.key.is_empty() {
+            return Ok(None);
+        }
+        self.source.pieces(&self.origin, self.limits.piece_bytes_max).await
     }
 
     fn handles(&self, keys: &RecordBatch) -> Option<Vec<Key>> {

@@ -26,7 +26,7 @@ pub(super) struct Outcome {
 }
 
 /// How the rows of a key differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct State {
     /// Hash of what is on both sides.
     pub(super) seen: u128,
@@ -34,6 +34,14 @@ pub(super) struct State {
     pub(super) member: usize,
     pub(super) figures: Figures,
     pub(super) extra: u64,
+}
+
+/// Hash of the rows of a key on both sides, in the order of their hashes; each with whether it is the
+/// source's.
+pub(super) fn seen(rows: impl Iterator<Item = (u128, bool)>) -> u128 {
+    rows.fold(0, |seen: u128, (row, source)| {
+        seen.rotate_left(7).wrapping_add(row).wrapping_add(u128::from(source))
+    })
 }
 
 impl Outcome {

@@ -5,35 +5,30 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::VerifyOptions;
-use super::group;
 use crate::pipeline::plan::{Plan, PlannedStream};
 use crate::pipeline::shared_read::{Room, Seat};
 
 /// Most groups that are compared at once: each has its own buckets in memory.
 const GROUPS_MAX: usize = 16;
 
-/// Groups that are compared at once, by the places of their streams in the plan.
-pub(super) type Unit = Vec<Vec<usize>>;
-
-/// Seats of the streams of a unit, by their places in the plan.
+/// Seats of streams that read together, by their places in the plan.
 #[derive(Default)]
 pub(super) struct Seats(Mutex<BTreeMap<usize, Seat>>);
 
 impl Seats {
-    /// One for each group of a unit that reads together with others.
-    pub(super) fn of(plan: &Plan, unit: &Unit) -> Self {
-        let places: Vec<usize> = unit.iter().flatten().copied().collect();
-        let source = places
-            .first()
-            .and_then(|place| plan.sources.get(&plan.streams[*place].source_connection));
-        match source {
-            // Streams of one group are read one after the other: they cannot wait for each other.
-            Some(source) if unit.len() > 1 => {
-                let seats = Room::seats(source, places.len());
-                Self(Mutex::new(places.into_iter().zip(seats).collect()))
-            }
-            _ => Self::default(),
+    /// One for each group that reads together with others.
+    pub(super) fn of<'a>(plan: &Plan, groups: impl Iterator<Item = &'a [usize]>) -> Self {
+        let groups: Vec<_> = groups.collect();
+        // Streams of one group are read one after the other: they cannot wait for each other.
+        if groups.len() < 2 {
+            return Self::default();
         }
+        let places: Vec<usize> = groups.into_iter().flatten().copied().collect();
+        let Some(source) = plan.sources.get(&plan.streams[places[0]].source_connection) else {
+            return Self::default();
+        };
+        let seats = Room::seats(source, places.len());
+        Self(Mutex::new(places.into_iter().zip(seats).collect()))
     }
 
     /// The seat of a stream, once.
@@ -42,16 +37,17 @@ impl Seats {
     }
 }
 
-/// All groups, each with those that are read together with it.
-pub(super) fn units(plan: &Plan, options: &VerifyOptions) -> Vec<Unit> {
-    let mut units: Vec<Unit> = Vec::new();
-    for places in group::places(plan) {
-        let alike = |unit: &&mut Unit| {
-            unit.len() < GROUPS_MAX && is_shared(plan, &unit[0], options) && reads_the_same(plan, unit[0][0], places[0])
+/// All groups by their numbers, each with those that are read together with it.
+pub(super) fn units(plan: &Plan, groups: &[Vec<usize>], options: &VerifyOptions) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    for (group, places) in groups.iter().enumerate() {
+        let alike = |unit: &&mut Vec<usize>| {
+            let first = &groups[unit[0]];
+            unit.len() < GROUPS_MAX && is_shared(plan, first, options) && reads_the_same(plan, first[0], places[0])
         };
         match units.iter_mut().find(alike) {
-            Some(unit) if is_shared(plan, &places, options) => unit.push(places),
-            _ => units.push(vec![places]),
+            Some(unit) if is_shared(plan, places, options) => unit.push(group),
+            _ => units.push(vec![group]),
         }
     }
     units

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use super::drain::Watch;
-use super::examine;
 use super::group::{Ends, Group};
-use super::locate::Sought;
+use super::kept::End;
 use super::outcome::{now, unchecked};
 use super::picked::{self, Chosen};
 use super::recheck::Looks;
@@ -50,14 +49,19 @@ pub(super) async fn compare(
     };
     let took = began.elapsed().as_secs_f64();
     for verdict in &mut verdicts {
-        verdict.source_read_at.clone_from(&at);
-        verdict.target_read_at.clone_from(&at);
+        verdict.source_read_at = watch.kept.began(End::Source).unwrap_or_else(|| at.clone());
+        verdict.target_read_at = watch.kept.began(End::Target).unwrap_or_else(|| at.clone());
+        verdict.notes.extend(watch.kept.told());
         verdict.seconds = took;
     }
-    let extras = seen.extras;
+    let (extras, before) = (seen.extras, watch.kept.rows_before());
     fill(&mut verdicts, &streams, &group, seen, unsettled);
     for verdict in &mut verdicts {
         verdict.extra_checked = extras;
+        if before > 0 {
+            let now = (verdict.source_rows + verdict.target_rows).saturating_sub(before);
+            verdict.rows_per_second = per_second(now, took);
+        }
         watch.stream_ended(verdict);
     }
     Ok(verdicts)
@@ -102,7 +106,7 @@ async fn again(
     watch: &Watch,
 ) -> Result<(Seen, u64)> {
     if !seen.complete {
-        seen.notes.push("too many rows differ to be looked at again".to_owned());
+        seen.notes.push(not_again(&seen.outcome, options));
         return Ok((seen, 0));
     }
     let mut looks = Looks::new(std::mem::take(&mut seen.outcome));
@@ -123,17 +127,25 @@ async fn again(
         };
         let group = open(plan, places, &ends, options.condition.as_deref(), extent).await?;
         let outcome = match extent {
-            Extent::Whole => {
-                let pending = Sought::Keys(std::sync::Arc::new(looks.pending()));
-                examine::examine(&group, pending, options.max_differences, watch).await?
-            }
+            Extent::Whole => work::look(&group, looks.pending(), options, watch).await?,
             Extent::Chosen(_) => work::compare(&group, extent, options, watch).await?.outcome,
         };
         looks.look(outcome);
     }
-    let (outcome, unsettled) = looks.end();
+    let (mut outcome, unsettled) = looks.end();
+    outcome.differences.truncate(options.max_differences);
     seen.outcome = outcome;
     Ok((seen, unsettled))
+}
+
+/// That nothing was looked at again, although that was asked for.
+fn not_again(outcome: &Outcome, options: &VerifyOptions) -> String {
+    let members = outcome.members.iter();
+    let rows = outcome.extra + members.map(|figures| figures.missing + figures.different).sum::<u64>();
+    format!(
+        "none of the {rows} rows that differ was looked at again: up to {} keys are, all of which can be read",
+        options.recheck_keys_max
+    )
 }
 
 /// Puts what was seen into the verdicts of a group's streams.

@@ -1,5 +1,6 @@
 //! One group: which way it is compared, and what that came to.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::bucket::Differing;
@@ -49,8 +50,8 @@ pub(super) async fn compare(group: &Group, extent: &Extent, options: &VerifyOpti
         // Without a sum that both sides share there is nothing to tell buckets by.
         Extent::Whole if group.targets.len() > 1 || !group.extras => {
             let rows = group.rows_estimate();
-            let joined = join(group, examine::all(rows), rows, options.max_differences, watch).await?;
-            of_joined(group, joined, options.max_differences, watch).await
+            let joined = join(group, examine::all(rows), rows, options, watch).await?;
+            of_joined(group, joined, options, watch).await
         }
         Extent::Whole => compare_whole(group, options, watch).await,
     }
@@ -105,31 +106,48 @@ async fn compare_whole(group: &Group, options: &VerifyOptions, watch: &Watch) ->
         return Ok(seen);
     }
     let rows = differing.rows;
-    let finds = group.targets[0].finds() && group.members.iter().all(|member| member.source.finds());
     let sought = Sought::Buckets(Arc::new(differing));
-    if rows
-        <= if finds {
-            options.few_rows_max
-        } else {
-            HELD_ROWS_MAX.min(options.few_rows_max)
-        }
-    {
+    if rows <= few_rows_max(group, options) {
         seen.outcome = examine::examine(group, sought, options.max_differences, watch).await?;
         return Ok(seen);
     }
-    let joined = join(group, sought, rows, options.max_differences, watch).await?;
-    let mut joined = of_joined(group, joined, options.max_differences, watch).await?;
+    let joined = join(group, sought, rows, options, watch).await?;
+    let mut joined = of_joined(group, joined, options, watch).await?;
     joined.target_rows = seen.target_rows;
     Ok(joined)
 }
 
+/// Up to how many rows are fetched by key, or kept in memory where a side finds none again.
+fn few_rows_max(group: &Group, options: &VerifyOptions) -> u64 {
+    let finds = group.targets.iter().all(|target| target.finds()) && group.members.iter().all(|member| member.source.finds());
+    if finds {
+        options.few_rows_max
+    } else {
+        HELD_ROWS_MAX.min(options.few_rows_max)
+    }
+}
+
+/// Looks at keys that differed once more, at the moment that the group is open at now.
+///
+/// # Errors
+/// What reading either side fails with.
+pub(super) async fn look(group: &Group, keys: HashSet<u128>, options: &VerifyOptions, watch: &Watch) -> Result<Outcome> {
+    let rows = keys.len() as u64;
+    let sought = Sought::Keys(Arc::new(keys));
+    if rows <= few_rows_max(group, options) {
+        return examine::examine(group, sought, options.max_differences, watch).await;
+    }
+    let joined = join(group, sought, rows, options, watch).await?;
+    Ok(of_joined(group, joined, options, watch).await?.outcome)
+}
+
 /// The counts of the join, with the first differences looked at once more for their columns.
-async fn of_joined(group: &Group, joined: Joined, differences_max: usize, watch: &Watch) -> Result<Seen> {
+async fn of_joined(group: &Group, joined: Joined, options: &VerifyOptions, watch: &Watch) -> Result<Seen> {
     let mut outcome = Outcome::default();
     let mut notes = Vec::new();
     if !joined.first.is_empty() {
         let sought = Sought::Keys(Arc::new(joined.first.iter().copied().collect()));
-        outcome = examine::examine(group, sought, differences_max, watch).await?;
+        outcome = examine::examine(group, sought, options.max_differences, watch).await?;
     }
     if joined.lost > 0 {
         notes.push(format!(
@@ -139,11 +157,14 @@ async fn of_joined(group: &Group, joined: Joined, differences_max: usize, watch:
     }
     outcome.members = joined.figures;
     outcome.extra = joined.extra;
+    // A row whose key cannot be read cannot be looked at again.
+    let complete = joined.states.is_some() && joined.lost == 0;
+    outcome.states = joined.states.unwrap_or_default();
     Ok(Seen {
         reads: joined.sources,
         target_rows: joined.target_rows,
         sampled: None,
-        complete: !outcome.differs(),
+        complete,
         extras: group.extras,
         outcome,
         notes,

@@ -260,6 +260,7 @@ impl Project {
                 command.env(name, value);
             }
         }
+        command.env("XDG_STATE_HOME", self.path(".state"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -34,6 +34,7 @@ pub(crate) fn three_at_a_time(origin: Origin, columns: impl Iterator<Item = (Str
         after: None,
         subject: None,
         only: None,
+        piece: None,
         rows_max: 3,
         bytes_max: 1 << 20,
         patience: std::time::Duration::ZERO,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dbferry::config::Config;
+use dbferry::pipeline::event::Events;
 use dbferry::pipeline::plan::{self, Options};
 use dbferry::pipeline::shutdown::Shutdown;
 use dbferry::verify::report::{Difference, DifferenceKind, StreamVerdict, Verdict, VerifyReport};
@@ -19,6 +20,7 @@ mod planted;
 mod projects;
 mod rejects;
 mod restricted;
+mod resume;
 
 /// The project's environment with absolute paths and without variables, for a verification that
 /// does not run in the project's folder.
@@ -35,6 +37,17 @@ fn at_home(project: &Project) {
 
 /// Verifies the project `demo`.
 pub(crate) fn try_verify(project: &Project, plan: Options, options: VerifyOptions) -> dbferry::Result<VerifyReport> {
+    verify_telling(project, plan, options, Arc::new(|_| ()), Shutdown::new())
+}
+
+/// The same, with somebody who hears of it and may stop it.
+fn verify_telling(
+    project: &Project,
+    plan: Options,
+    options: VerifyOptions,
+    events: Events,
+    shutdown: Shutdown,
+) -> dbferry::Result<VerifyReport> {
     at_home(project);
     let (config, mapping) = (project.path("config"), project.path("mappings/demo"));
     crate::harness::block_on(async move {
@@ -42,7 +55,7 @@ pub(crate) fn try_verify(project: &Project, plan: Options, options: VerifyOption
         let project = dbferry::mapping::file::load(&mapping)?;
         let plan = Box::pin(plan::plan(&project, &config, &plan)).await?;
         let targets = Targets::open(&config, &plan).await?;
-        Box::pin(verify::verify(plan, targets, &options, Arc::new(|_| ()), &Shutdown::new())).await
+        Box::pin(verify::verify(plan, targets, &options, events, &shutdown)).await
     })
 }
 

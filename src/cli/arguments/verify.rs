@@ -41,6 +41,12 @@ pub(in crate::cli) struct VerifyArguments {
     #[arg(long, value_name = "SECONDS", requires = "recheck", value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(in crate::cli) wait: Option<u64>,
 
+    /// Go on from where an interrupted verification was: streams that it found equal are not compared
+    /// again, and of big tables only the pieces that it has not read; without it everything is
+    /// compared
+    #[arg(long)]
+    pub(in crate::cli) resume: bool,
+
     /// Write the result into this file, too: a page for people (.html), or the document of --output
     /// json (.json); may be repeated
     #[arg(long, value_name = "FILE", value_parser = ReportPath::parse, value_hint = ValueHint::FilePath)]

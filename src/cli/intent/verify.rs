@@ -19,6 +19,8 @@ pub(in crate::cli) struct VerifyIntent {
     pub(in crate::cli) plan: plan::Options,
     pub(in crate::cli) verify: VerifyOptions,
     pub(in crate::cli) reports: Vec<ReportPath>,
+    /// Go on from what an interrupted one has noted.
+    pub(in crate::cli) resume: bool,
 }
 
 /// A file that a report is written into.
@@ -75,6 +77,7 @@ impl VerifyIntent {
                 ..VerifyOptions::default()
             },
             reports: typed.report,
+            resume: typed.resume,
         }
     }
 
@@ -89,6 +92,7 @@ impl VerifyIntent {
             },
             verify: VerifyOptions::default(),
             reports,
+            resume: false,
         }
     }
 

@@ -13,6 +13,7 @@ use super::sqlite::SqliteSource;
 use super::{Batches, Source};
 use crate::Result;
 use crate::data::concern::Concern;
+use crate::data::piece::Pieces;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 
@@ -59,6 +60,10 @@ impl Source for PocketbaseSource {
 
     async fn count(&self, origin: &Origin) -> Result<Option<u64>> {
         self.database.count(origin).await
+    }
+
+    async fn pieces(&self, origin: &Origin, bytes: u64) -> Result<Option<Pieces>> {
+        self.database.pieces(origin, bytes).await
     }
 
     async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {

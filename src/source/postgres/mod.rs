@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use super::{Batches, Source};
 use crate::Result;
 use crate::data::concern::Concern;
+use crate::data::piece::Pieces;
 use crate::data::position::Position;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
@@ -26,6 +27,7 @@ mod failure;
 mod intact;
 mod key;
 mod link;
+mod piece;
 mod portion;
 mod privilege;
 mod read;
@@ -132,6 +134,13 @@ impl Source for PostgresSource {
         } else {
             Position::between(&bounds)
         })
+    }
+
+    async fn pieces(&self, origin: &Origin, bytes: u64) -> Result<Option<Pieces>> {
+        let mut reader = self.links.reader().await?;
+        let pieces = piece::pieces(&mut reader.connection, origin, bytes).await?;
+        self.links.finish(reader).await?;
+        Ok(pieces)
     }
 
     async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {

@@ -6,6 +6,7 @@
 use sqlx::PgConnection;
 
 use super::key::{self, KeyPart};
+use super::piece;
 use super::shape::Shape;
 use super::subject;
 use crate::data::column::ColumnType;
@@ -55,10 +56,11 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
             });
         }
     }
-    let condition = match (&request.subject, &request.only) {
-        (Some(subject), _) => Some(subject::bind(connection, shape, subject).await?),
-        (None, Some(only)) => Some(listed(connection, &key, only).await?),
-        (None, None) => ranged(connection, shape, &key, request.after.as_ref()).await?,
+    let condition = match (&request.subject, &request.only, &request.piece) {
+        (Some(subject), ..) => Some(subject::bind(connection, shape, subject).await?),
+        (None, Some(only), _) => Some(listed(connection, &key, only).await?),
+        (None, None, Some(piece)) => piece::condition(connection, piece).await?,
+        (None, None, None) => ranged(connection, shape, &key, request.after.as_ref()).await?,
     };
     let mut sql = format!("select {} from {}", columns.join(", "), shape.from);
     if let Some(condition) = condition {

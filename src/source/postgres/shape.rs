@@ -107,7 +107,7 @@ pub(super) async fn table(connection: &mut PgConnection, name: &TableName) -> Re
 
 /// The relation of a name: the one that the search path finds, or would find if the role might
 /// use its schema, so that a missing privilege is told from a missing table.
-async fn find(connection: &mut PgConnection, name: &TableName) -> Result<Option<i64>> {
+pub(super) async fn find(connection: &mut PgConnection, name: &TableName) -> Result<Option<i64>> {
     quote::table(name)?;
     let row = sqlx::query(
         "select c.oid::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

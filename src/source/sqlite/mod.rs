@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{BATCHES_IN_FLIGHT_MAX, Batches, Source};
 use crate::data::concern::Concern;
+use crate::data::piece::Pieces;
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::data::table::{Table, TableName};
 use crate::{Error, ErrorKind, Result};
@@ -33,6 +34,7 @@ mod moment;
 mod number;
 mod open;
 mod origin;
+mod piece;
 mod portion;
 mod pragma;
 mod problem;
@@ -145,6 +147,12 @@ impl Source for SqliteSource {
             Ok(Some(rows.unsigned_abs()))
         })
         .await
+    }
+
+    async fn pieces(&self, origin: &Origin, bytes: u64) -> Result<Option<Pieces>> {
+        let (origin, moment) = (origin.clone(), self.moment.clone());
+        self.with(move |connection, meanings| piece::pieces(connection, meanings, &origin, bytes, moment))
+            .await
     }
 
     async fn concerned(&self, origin: &Origin, concern: &Concern) -> Result<Option<u64>> {

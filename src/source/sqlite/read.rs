@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::catalog::{self, Shape};
 use super::failure::reading;
 use super::meaning::Meanings;
+use super::piece;
 use super::portion::Portion;
 use super::statement::{self, Selection};
 use super::subject;
@@ -49,7 +50,8 @@ impl Reading {
         let columns = request.columns.iter().map(|column| column.name.clone());
         let selection = Selection::new(&request.origin, &shape, columns, &request.key)?
             .of_subject(request.subject.as_ref())
-            .in_any_order(request.any_order);
+            .in_any_order(request.any_order)
+            .of_piece(piece::condition(&shape, request.piece.as_ref())?);
         let portion = Portion::new(&request, &shape, &selection)?;
         match (&request.only, &request.after) {
             (Some(_), _) if selection.key.is_empty() => {

@@ -20,6 +20,8 @@ pub(super) struct Selection {
     subject: Option<String>,
     /// Rows may come as they lie.
     any_order: bool,
+    /// Condition of a piece.
+    piece: Option<String>,
     /// Selected columns: those that were asked for, then the parts of the key not among them.
     pub(super) columns: Vec<String>,
     /// Places of the key's parts among the selected columns; empty for an atomic stream.
@@ -41,6 +43,7 @@ impl Selection {
             from: from(origin),
             subject: None,
             any_order: false,
+            piece: None,
             columns: Vec::new(),
             key: Vec::new(),
             asked: key.len(),
@@ -89,12 +92,21 @@ impl Selection {
         self
     }
 
-    /// All rows (of a subject), or those after a key, in key order. Parameters are the key's
+    /// Selects rows of a piece only.
+    pub(super) fn of_piece(mut self, piece: Option<String>) -> Self {
+        self.piece = piece;
+        self
+    }
+
+    /// All rows (of a subject, of a piece), or those after a key, in key order. Parameters are the key's
     /// values, or `$key` of the subject.
     pub(super) fn scan(&self, after: Option<&Key>) -> Result<String> {
         let mut sql = self.select();
         if let Some(condition) = &self.subject {
             sql.push_str(&belongs(condition));
+        } else if let Some(piece) = &self.piece {
+            sql.push_str(" where ");
+            sql.push_str(piece);
         } else if let Some(after) = after {
             self.check(after)?;
             sql.push_str(" where ");

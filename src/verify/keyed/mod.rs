@@ -90,6 +90,10 @@ pub(super) fn not_compared(stream: &PlannedStream, has_condition: bool) -> Optio
     })
 }
 
+fn whole() -> Error {
+    Error::new(ErrorKind::Internal, "keys are read as a whole, not in pieces")
+}
+
 impl Keyed {
     /// Columns of the form that are made of one of these columns of the mapping.
     fn made_of(&self, columns: &[String]) -> Vec<String> {

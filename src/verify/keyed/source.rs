@@ -70,6 +70,7 @@ impl KeyedSource {
             after: None,
             subject,
             only: None,
+            piece: None,
             rows_max: limits.portion_rows_max,
             bytes_max: limits.portion_bytes_max,
             patience: Duration::from_secs(limits.retry_seconds_max),
@@ -147,6 +148,7 @@ impl Rows {
     async fn run(&self, facts: KeyFacts, wanted: Wanted, give: &mpsc::Sender<Result<Portion>>) -> Result<()> {
         let (only, handles, keys_alone) = match wanted {
             Wanted::All { handles } => (None, handles && !self.request.key.is_empty(), false),
+            Wanted::Piece(_) | Wanted::Since(_) => return Err(super::whole()),
             Wanted::Keys { only } => (only, true, true),
             Wanted::These(keys) => (Some(keys), true, false),
         };

@@ -69,11 +69,12 @@ impl Side for KeyedTarget {
     async fn read(&self, wanted: Wanted) -> Result<Portions> {
         let (with_handles, keys_alone) = match &wanted {
             Wanted::All { handles } => (*handles, false),
+            Wanted::Piece(_) | Wanted::Since(_) => return Err(super::whole()),
             Wanted::Keys { .. } => (true, true),
             Wanted::These(_) => (true, false),
         };
         let wanted = match wanted {
-            Wanted::All { .. } => KeysWanted::All,
+            Wanted::All { .. } | Wanted::Piece(_) | Wanted::Since(_) => KeysWanted::All,
             Wanted::Keys { only: None } => KeysWanted::Keys,
             Wanted::Keys { only: Some(rows) } | Wanted::These(rows) => {
                 let places: Option<Vec<_>> = rows.iter().map(place).collect();

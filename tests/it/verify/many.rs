@@ -1,11 +1,17 @@
 //! More differences than are fetched by their keys: hashes on disk, exact counts.
 
-use dbferry::pipeline::plan::Options;
-use dbferry::verify::VerifyOptions;
-use dbferry::verify::report::VerifyReport;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::{figures, moved_into_postgres, moved_into_sqlite, only, try_verify, verified};
-use crate::harness::Project;
+use dbferry::pipeline::event::Event;
+use dbferry::pipeline::plan::Options;
+use dbferry::pipeline::shutdown::Shutdown;
+use dbferry::verify::report::VerifyReport;
+use dbferry::verify::{Recheck, VerifyOptions};
+
+use super::{figures, moved_into_postgres, moved_into_sqlite, only, try_verify, verified, verify_telling};
+use crate::harness::{Project, query};
 use crate::items;
 
 /// As if more than a few rows differed.
@@ -76,4 +82,77 @@ fn rows_of_a_target_that_cannot_be_read_are_differences_however_many() {
     assert_eq!(figures(only(&report)), (0, 0, 1_200));
     project.sqlite("out.db", "update items set note = '' where substr(id, 13, 1) <> '4'");
     assert_eq!(figures(only(&many(&project))), (0, 0, 12_000 - EMPTY));
+}
+
+/// More than a few rows, looked at again.
+fn again(recheck_keys_max: usize, few_rows_max: u64) -> VerifyOptions {
+    VerifyOptions {
+        few_rows_max,
+        recheck: Some(Recheck {
+            times: 2,
+            wait: Duration::from_secs(1),
+        }),
+        recheck_keys_max,
+        ..VerifyOptions::default()
+    }
+}
+
+#[test]
+fn many_differences_are_looked_at_again_and_only_what_stays_counts() {
+    let (project, database) = moved_into_postgres(20_000);
+    database.query("create table kept as table items");
+    database.query(MANY);
+    // Both sides are open once rows are read: what is written from then on is seen by later looks.
+    let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let events = {
+        let begun = Arc::clone(&begun);
+        Arc::new(move |event| {
+            if matches!(event, Event::Progress { .. }) {
+                begun.store(true, Ordering::Relaxed);
+            }
+        })
+    };
+    let (url, done) = (database.url.clone(), Arc::clone(&ended));
+    let writer = std::thread::spawn(move || {
+        while !begun.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        query(&url, "insert into items select * from kept where substr(id, 13, 1) = '3'");
+        while !done.load(Ordering::Relaxed) {
+            query(
+                &url,
+                "update items set note = note || 'x' where substr(id, 13, 1) = '4' and id < 'item-00010000'",
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let report = verify_telling(&project, Options::default(), again(1_000_000, 500), events, Shutdown::new());
+    ended.store(true, Ordering::Relaxed);
+    writer.join().expect("the writer");
+    let report = report.expect("a verification");
+    let verdict = only(&report);
+    assert_eq!(
+        (figures(verdict), verdict.unsettled),
+        ((0, 4_000, 1_000), 1_000),
+        "{:?}",
+        verdict.notes
+    );
+    assert_eq!((verdict.differences.len(), verdict.not_listed), (100, 5_900));
+}
+
+#[test]
+fn too_many_differences_are_not_looked_at_again_and_the_report_says_so() {
+    let (project, database) = moved_into_postgres(20_000);
+    database.query(MANY);
+    for (keys, looked_at) in [(7_999, false), (8_000, true)] {
+        // The first look joins them, the second fetches them by key.
+        let report = try_verify(&project, Options::default(), again(keys, 8_000)).expect("a verification");
+        let verdict = only(&report);
+        assert_eq!(figures(verdict), (2_000, 4_000, 2_000));
+        let said = verdict
+            .notes
+            .iter()
+            .any(|note| note.contains("none of the 8000 rows that differ was looked at again"));
+        assert_eq!(said, !looked_at, "{:?}", verdict.notes);
+    }
 }
