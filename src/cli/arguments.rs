@@ -99,17 +99,7 @@ aborts: the batch in flight is rolled back. Rejected rows end a run with exit co
     Run(RunArguments),
 
     /// Compare source and target through the mapping, and name every row that differs
-    #[command(after_help = "\
-Examples:
-  dbferry verify mappings/game
-  dbferry verify mappings/game --only players --max-differences 1000
-  dbferry verify mappings/game --for user=42
-  dbferry verify mappings/game --recheck 3 --wait 10
-  dbferry verify mappings/game --report verify.html --report verify.json
-
-Reads both sides, and writes to neither. Exit code 0 says that every row which the mapping covers is
-in the target as it should be, and no other; 5 that it is not so, or that not everything was compared.
-The report shows values of rows that differ; columns marked `pii` in the mapping are masked.")]
+    #[command(after_help = verify::AFTER_HELP)]
     Verify(VerifyArguments),
 
     /// Show how far every stream is: rows on both sides, checkpoint, rejects
@@ -403,7 +393,7 @@ pub(super) struct IntrospectArguments {
 #[derive(Debug, Args)]
 pub(super) struct JsonSchemaArguments {
     /// Which format: of the configuration, of project.toml, of a project's other files, or of the
-    /// report that `verify` writes
+    /// reports that `verify` and `verify --ledger` write
     #[arg(value_enum, required_unless_present = "out")]
     pub(super) format: Option<FileFormat>,
 
@@ -419,6 +409,7 @@ pub(super) enum FileFormat {
     Project,
     Mapping,
     Report,
+    LedgerReport,
 }
 
 // Variants that clap shows have no help of their own: it would stretch `--help` to its long form.

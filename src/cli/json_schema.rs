@@ -9,14 +9,15 @@ use super::arguments::FileFormat;
 use super::output::{Console, visible};
 use crate::config::load;
 use crate::mapping::file;
-use crate::verify::report;
+use crate::verify::{ledger, report};
 use crate::{Error, ErrorKind, Result, error};
 
-const ALL: [FileFormat; 4] = [
+const ALL: [FileFormat; 5] = [
     FileFormat::Config,
     FileFormat::Project,
     FileFormat::Mapping,
     FileFormat::Report,
+    FileFormat::LedgerReport,
 ];
 
 impl FileFormat {
@@ -26,6 +27,7 @@ impl FileFormat {
             Self::Project => file::project_json_schema(),
             Self::Mapping => file::mapping_json_schema(),
             Self::Report => report::json_schema(),
+            Self::LedgerReport => ledger::report::json_schema(),
         }
     }
 
@@ -35,6 +37,7 @@ impl FileFormat {
             Self::Project => "project.schema.json",
             Self::Mapping => "mapping.schema.json",
             Self::Report => "report.schema.json",
+            Self::LedgerReport => "ledger-report.schema.json",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What to do next: command lines, ready to be typed.
 
-use super::intent::{RunIntent, VerifyIntent};
+use super::intent::{RunIntent, VerifyIntent, quoted};
 use super::output::Tone;
 use super::verdict::Counted;
 use crate::pipeline::report::{RunReport, RunStatus};
+use crate::verify::ledger::report::{LedgerReport, LedgerStatus};
 use crate::verify::report::VerifyReport;
 
 /// One thing that could be done, and the command that does it.
@@ -125,6 +126,27 @@ pub(super) fn after_verify(intent: &VerifyIntent, report: &VerifyReport) -> Vec<
         let mut whole = intent.clone();
         whole.verify.sample = None;
         steps.push(Step::new("all rows", whole.again(&[])));
+    }
+    steps
+}
+
+/// What follows a ledger check.
+pub(super) fn after_ledger(intent: &VerifyIntent, report: &LedgerReport) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let changed: Vec<&str> = report
+        .streams
+        .iter()
+        .filter(|stream| stream.status == LedgerStatus::Changed)
+        .map(|stream| stream.name.as_str())
+        .collect();
+    if !changed.is_empty() {
+        let verify = intent.invocation.command("verify", &["--only", &quoted(&changed.join(","))]);
+        steps.push(Step::new("which rows differ", verify));
+    }
+    let not_listed = report.streams.iter().map(|stream| stream.not_listed).max().unwrap_or(0);
+    if not_listed > 0 {
+        let all = (not_listed + intent.verify.max_differences as u64).to_string();
+        steps.push(Step::new("list all of them", intent.again(&["--max-differences", &all])));
     }
     steps
 }

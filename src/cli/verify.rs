@@ -15,6 +15,7 @@ use crate::{Error, Result, error};
 
 mod after_run;
 mod document;
+mod ledger;
 mod report_file;
 mod state;
 mod text;
@@ -31,6 +32,9 @@ pub(super) async fn run(intent: &VerifyIntent, console: &Console) -> Result<u8> 
     signals::watch(console.clone(), shutdown.clone(), stopping())?;
     let plan = planned(intent, &files).await.map_err(|error| not_written(error, intent))?;
     told_of_plan(&plan, intent, console);
+    if intent.ledger {
+        return Box::pin(ledger::run(plan, intent, &files, &shutdown, console)).await;
+    }
     let keep = state::keep(&plan, intent);
     let report = match Box::pin(compared(plan, intent, &files, &shutdown, console)).await {
         Ok(report) => report,

@@ -10,7 +10,7 @@ use super::side::{self, Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
 use crate::data::piece::{Piece, Pieces};
-use crate::data::position::Key;
+use crate::data::position::{Key, Position};
 use crate::data::stream::{Origin, ReadRequest, Subject};
 use crate::pipeline::plan::PlannedStream;
 use crate::pipeline::shared_read::Seat;
@@ -31,6 +31,9 @@ pub(super) struct MappedSide {
     narrow: Option<Arc<Transform>>,
     form: Form,
     limits: Limits,
+    /// Rows in key order, from this place on.
+    in_order: bool,
+    place: Option<Position>,
 }
 
 /// Form of the rows that a stream writes into a table.
@@ -74,13 +77,27 @@ impl MappedSide {
             narrow: narrow.map(Arc::new),
             form,
             limits,
+            in_order: false,
+            place: None,
         }
+    }
+
+    /// Only the rows from a place on, in key order.
+    pub(super) fn starting_at(mut self, place: Option<Position>) -> Self {
+        self.in_order = true;
+        self.place = place;
+        self
     }
 
     fn request(&self, transform: &Transform, handles: bool, only: Option<Vec<Key>>) -> ReadRequest {
         let key = if handles { self.source_key.clone() } else { Vec::new() };
         let columns = transform.read_columns().to_vec();
-        side::request((&self.origin, columns, key), self.subject.as_ref(), only, &self.limits)
+        let request = side::request((&self.origin, columns, key), self.subject.as_ref(), only, &self.limits);
+        ReadRequest {
+            any_order: !self.in_order,
+            after: self.place.clone(),
+            ..request
+        }
     }
 }
 

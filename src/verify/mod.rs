@@ -16,6 +16,7 @@ use crate::pipeline::shutdown::Shutdown;
 use crate::source::{self, Source};
 use crate::{Error, ErrorKind, Result};
 
+pub mod ledger;
 pub mod report;
 
 mod bucket;

@@ -58,7 +58,7 @@ pub struct VerifyReport {
 }
 
 /// The field that every document has.
-fn with_error(schema: &mut schemars::Schema) {
+pub(super) fn with_error(schema: &mut schemars::Schema) {
     if let Some(serde_json::Value::Object(properties)) = schema.get_mut("properties") {
         let description = "Always null: a verification that fails has its error instead of a report.";
         properties.insert(

@@ -14,6 +14,7 @@ use crate::items;
 
 mod every_type;
 mod faults;
+pub(crate) mod ledger;
 mod many;
 mod one_table;
 mod planted;
@@ -177,6 +178,8 @@ fn a_role_that_may_only_read_is_enough() {
     let (_, place) = database.url.split_once('@').expect("a user");
     project.set("TARGET_URL", &format!("postgres://{role}:r@{place}"));
     let report = verified(&project);
+    let checked = ledger::checked(&project);
     database.query(&format!("drop owned by {role}; drop role {role}"));
     is_equal(&report);
+    ledger::is_unchanged(&checked);
 }

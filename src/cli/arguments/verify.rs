@@ -6,6 +6,23 @@ use super::{OnlyArguments, ProjectArguments};
 use crate::cli::intent::{ReportPath, subject};
 use crate::pipeline::subject::SubjectKey;
 
+/// What the help of the command ends with.
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  dbferry verify mappings/game
+  dbferry verify mappings/game --only players --max-differences 1000
+  dbferry verify mappings/game --for user=42
+  dbferry verify mappings/game --recheck 3 --wait 10
+  dbferry verify mappings/game --report verify.html --report verify.json
+  dbferry verify mappings/game --ledger
+
+Reads both sides, and writes to neither. Exit code 0 says that every row which the mapping covers is
+in the target as it should be, and no other; 5 that it is not so, or that not everything was compared.
+The report shows values of rows that differ; columns marked `pii` in the mapping are masked.
+With --ledger the question is another one: has anybody touched what was committed? Exit code 0 says
+that every batch which could be compared holds what was committed; 5 that one does not, or that none
+could be compared. Rows that were added to either side are in no batch, and are not seen.";
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArguments {
     #[command(flatten)]
@@ -28,7 +45,12 @@ pub(in crate::cli) struct VerifyArguments {
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) sample: Option<u64>,
 
-    /// Differences to list of each stream at most; all are counted
+    /// Only ask which committed batches the target still holds as they were committed, by the ledger's
+    /// digests; nothing is called equal
+    #[arg(long, conflicts_with_all = ["subject", "condition", "sample", "recheck", "wait", "resume", "report"])]
+    pub(in crate::cli) ledger: bool,
+
+    /// Differences (with --ledger batches) to list of each stream at most; all are counted
     #[arg(long, value_name = "ROWS", default_value_t = 100)]
     pub(in crate::cli) max_differences: usize,
 

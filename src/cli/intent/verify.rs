@@ -18,6 +18,8 @@ pub(in crate::cli) struct VerifyIntent {
     pub(in crate::cli) invocation: Invocation,
     pub(in crate::cli) plan: plan::Options,
     pub(in crate::cli) verify: VerifyOptions,
+    /// Only the ledger's batches are looked at.
+    pub(in crate::cli) ledger: bool,
     pub(in crate::cli) reports: Vec<ReportPath>,
     /// Go on from what an interrupted one has noted.
     pub(in crate::cli) resume: bool,
@@ -76,6 +78,7 @@ impl VerifyIntent {
                 condition: typed.condition,
                 ..VerifyOptions::default()
             },
+            ledger: typed.ledger,
             reports: typed.report,
             resume: typed.resume,
         }
@@ -91,6 +94,7 @@ impl VerifyIntent {
                 ..plan::Options::default()
             },
             verify: VerifyOptions::default(),
+            ledger: false,
             reports,
             resume: false,
         }
@@ -127,6 +131,9 @@ impl VerifyIntent {
         }
         for report in &self.reports {
             word("--report", quoted(&shown(&report.path)));
+        }
+        if self.ledger {
+            words.push("--ledger".to_owned());
         }
         words.extend(more.iter().map(|word| (*word).to_owned()));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -7,15 +7,15 @@ use crate::verify::report::VerifyReport;
 
 /// The report with the field that every document has.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct VerifyDocument<'a> {
+pub(in crate::cli) struct VerifyDocument<'a, R = VerifyReport> {
     #[serde(flatten)]
-    report: &'a VerifyReport,
+    report: &'a R,
     /// Null: a verification that fails has no report.
     error: Option<ErrorDocument>,
 }
 
-impl<'a> VerifyDocument<'a> {
-    pub(in crate::cli) const fn of(report: &'a VerifyReport) -> Self {
+impl<'a, R> VerifyDocument<'a, R> {
+    pub(in crate::cli) const fn of(report: &'a R) -> Self {
         Self { report, error: None }
     }
 }

@@ -169,7 +169,7 @@ fn remark(column: &ColumnDifference) -> Option<String> {
 }
 
 /// In quotes, so that blanks show and NULL is no text.
-fn value(value: &Value) -> String {
+pub(super) fn value(value: &Value) -> String {
     match (&value.text, value.cut_from) {
         _ if value.masked => "masked".to_owned(),
         (None, _) => "NULL".to_owned(),

@@ -60,6 +60,20 @@ impl Rule {
     }
 }
 
+/// Whether a target keeps what a value of this type means, and not always the bytes that it was
+/// sent.
+pub(super) fn is_respelt(ty: &ColumnType, negative_zero: bool) -> bool {
+    fn respelt(rule: &Rule, negative_zero: bool) -> bool {
+        match rule {
+            Rule::Bytes | Rule::Wire(Wire::Plain) => false,
+            Rule::Float => !negative_zero,
+            Rule::Number | Rule::Document | Rule::Padded | Rule::Wire(_) => true,
+            Rule::List(element) => respelt(element, negative_zero),
+        }
+    }
+    respelt(&Rule::of(ty), negative_zero)
+}
+
 /// Hashes of some rows.
 #[derive(Debug, Default)]
 pub(super) struct Hashes {

@@ -2,6 +2,7 @@
 
 use super::Bento;
 use crate::harness::{query, unequal};
+use crate::verify::ledger::told;
 
 #[test]
 fn seven_databases_are_equal_after_the_move_and_a_changed_post_is_named() {
@@ -10,6 +11,9 @@ fn seven_databases_are_equal_after_the_move_and_a_changed_post_is_named() {
     bento.run(&["run"]).expect(4);
     let report = bento.run(&["verify", "--output", "json"]).expect(0).json();
     assert!(unequal(&report).is_empty(), "{report:#}");
+    let check = ["verify", "--ledger", "--output", "json"];
+    let checked = bento.run(&check).expect(0).json();
+    assert_eq!(told(&checked), (0, Vec::new()), "{checked:#}");
     query(
         &bento.url("post_db"),
         "update posts set content = content || ' ' where id = (select min(id) from posts)",
@@ -21,4 +25,6 @@ fn seven_databases_are_equal_after_the_move_and_a_changed_post_is_named() {
         (found[0]["name"].as_str(), found[0]["different"].as_u64()),
         (Some("posts"), Some(1))
     );
+    let checked = bento.run(&check).expect(5).json();
+    assert_eq!(told(&checked).0, 1, "{checked:#}");
 }

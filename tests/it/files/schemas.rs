@@ -5,19 +5,20 @@ use std::path::Path;
 
 use dbferry::config::load::{self, Config};
 use dbferry::mapping::{check, file};
-use dbferry::verify::report;
+use dbferry::verify::{ledger, report};
 use serde_json::Value;
 
 use super::{COLUMNS, faults, stream};
 use crate::harness::{files_below, repository};
 
 /// Schema files with what the program says.
-fn schemas() -> [(&'static str, Value); 4] {
+fn schemas() -> [(&'static str, Value); 5] {
     [
         ("config.schema.json", load::json_schema()),
         ("project.schema.json", file::project_json_schema()),
         ("mapping.schema.json", file::mapping_json_schema()),
         ("report.schema.json", report::json_schema()),
+        ("ledger-report.schema.json", ledger::report::json_schema()),
     ]
 }
 
@@ -67,7 +68,7 @@ fn faults_of(schema: &Value, path: &Path) -> Vec<String> {
 
 #[test]
 fn schemas_accept_every_shipped_file_and_so_does_the_program() {
-    let [config, project, mapping, _] = schemas().map(|(_, schema)| schema);
+    let [config, project, mapping, ..] = schemas().map(|(_, schema)| schema);
     let configs = files_below(&repository("config"), "toml");
     assert!(configs.len() >= 2);
     for path in configs {
@@ -89,7 +90,7 @@ fn schemas_accept_every_shipped_file_and_so_does_the_program() {
 
 #[test]
 fn schemas_refuse_what_the_program_refuses() {
-    let [config, _, mapping, _] = schemas().map(|(_, schema)| schema);
+    let [config, _, mapping, ..] = schemas().map(|(_, schema)| schema);
     let refused = |schema: &Value, text: &str| !faults(schema, text).expect("TOML").is_empty();
     for text in [
         "colour = 1",

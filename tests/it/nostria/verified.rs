@@ -2,6 +2,7 @@
 
 use super::Nostria;
 use crate::harness::unequal;
+use crate::verify::ledger::told;
 
 #[test]
 fn tables_are_equal_to_the_container_and_a_changed_document_is_named() {
@@ -11,6 +12,13 @@ fn tables_are_equal_to_the_container_and_a_changed_document_is_named() {
     assert!(unequal(&report).is_empty(), "{report:#}");
     let streams = report["streams"].as_array().expect("streams");
     assert!(streams.iter().any(|stream| stream["rejected"].as_u64() > Some(0)));
+    let checked = nostria.run(&["verify", "--ledger", "--output", "json"]);
+    let (changed, reasons) = told(&checked.json());
+    assert_eq!(changed, 0);
+    assert!(
+        reasons.iter().all(|reason| reason.contains("pages in an order of its own")),
+        "{reasons:#?}"
+    );
     nostria
         .database
         .query("update accounts set tier = tier || ' ' where id = (select min(id) from accounts where tier is not null)");

@@ -28,7 +28,7 @@ fn the_game_is_equal_after_its_move_and_a_changed_player_is_named() {
 }
 
 /// Changes a player; returns who it is.
-fn changed(game: &Game) -> (String, &'static str) {
+pub(super) fn changed(game: &Game) -> (String, &'static str) {
     let id = game
         .query("select cast(min(cast(id as text)) as text) from players")
         .remove(0);
