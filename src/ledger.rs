@@ -29,6 +29,15 @@ pub const fn changes_split(split: i32) -> i32 {
     -2 - split
 }
 
+/// Split under which rows are moved again that a verification found missing or different (`repair`).
+/// It counts batches, and is no place to go on from.
+pub const REPAIR_SPLIT: i32 = i32::MIN;
+
+/// Split under which rows are deleted that a verification found in the target alone (`repair
+/// --delete-extra`). Of its batches `read` are the rows looked at, `updated` those deleted, and
+/// `skipped` those that stay.
+pub const DELETION_SPLIT: i32 = i32::MIN + 1;
+
 /// How far a split of a stream is durably in the target or in the reject store (Invariant 1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -37,7 +46,8 @@ pub struct Checkpoint {
     /// Stream name.
     pub stream: String,
     /// Split within the stream; 0 while streams are not split, [`SUBJECT_SPLIT`] for subjects,
-    /// [`changes_split`] for what has changed since.
+    /// [`changes_split`] for what has changed since, [`REPAIR_SPLIT`] and [`DELETION_SPLIT`] for
+    /// what was repaired.
     pub split: i32,
     /// Number of batches committed; moves forward by one at a time (Invariant 2).
     pub sequence: i64,
@@ -207,6 +217,15 @@ impl Suspended {
     pub fn described(&self) -> String {
         format!("{} of table `{}`", self.key_named(), self.table)
     }
+}
+
+/// What became of rows of the target that were to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deletion {
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Rows that stay because others refer to them: what refers to them, and how many they are.
+    pub referred: Vec<(Suspended, u64)>,
 }
 
 /// What became of rows that were to be taken out again.

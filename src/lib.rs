@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
-//! `main → cli → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger} →
-//! {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
+//! `main → cli → repair → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger}
+//! → {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
 //!
@@ -56,6 +56,8 @@ pub mod schema;
 pub mod starter;
 
 pub mod verify;
+
+pub mod repair;
 
 pub mod cli;
 

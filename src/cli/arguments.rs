@@ -10,9 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::key_prefix::KeyPrefix;
 use crate::pipeline::subject::SubjectKey;
 
+mod repair;
 mod runs;
 mod verify;
 
+pub(super) use repair::RepairArguments;
 pub(super) use runs::{RunsArguments, RunsCommand};
 pub(super) use verify::VerifyArguments;
 
@@ -102,6 +104,10 @@ aborts: the batch in flight is rolled back. Rejected rows end a run with exit co
     #[command(after_help = verify::AFTER_HELP)]
     Verify(VerifyArguments),
 
+    /// Mend in the target what the report of a verification names, row by row
+    #[command(after_help = repair::AFTER_HELP)]
+    Repair(RepairArguments),
+
     /// Show how far every stream is: rows on both sides, checkpoint, rejects
     #[command(after_help = "\
 Examples:
@@ -181,8 +187,9 @@ The first line of a file names its schema: #:schema schema/config.schema.json")]
 #[command(next_help_heading = "Environment")]
 pub(super) struct EnvironmentArguments {
     /// Environment: the connections are those of NAME.toml in the configuration folder
-    #[arg(long, global = true, value_name = "NAME", default_value = super::intent::ENVIRONMENT)]
-    pub(super) env: String,
+    /// [default: development]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) env: Option<String>,
 
     /// Folder of the configuration files
     #[arg(long, global = true, value_name = "DIR", default_value = super::intent::CONFIG_DIR, value_hint = ValueHint::DirPath)]

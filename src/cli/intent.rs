@@ -19,10 +19,12 @@ use crate::pipeline::run::RunOptions;
 use crate::pipeline::subject::SubjectKey;
 
 mod introspect;
+mod repair;
 mod schema;
 mod verify;
 
 pub(super) use introspect::{IntrospectIntent, project_name};
+pub(super) use repair::RepairIntent;
 pub(super) use schema::{SchemaChange, SchemaIntent};
 pub(super) use verify::{ReportForm, ReportPath, VerifyIntent};
 
@@ -44,6 +46,7 @@ pub(super) enum Action {
     Plan(Invocation, plan::Options),
     Run(RunIntent),
     Verify(VerifyIntent),
+    Repair(RepairIntent),
     Stats {
         invocation: Invocation,
         look: Look,
@@ -110,6 +113,7 @@ impl Command {
             Self::Plan(plan) => plan.project.output,
             Self::Run(run) => run.project.output,
             Self::Verify(verify) => verify.project.output,
+            Self::Repair(repair) => repair.output,
             Self::Runs(runs) => match (&runs.command, &runs.project) {
                 (Some(RunsCommand::Show(show)), _) => show.project.output,
                 (None, Some(project)) => project.output,
@@ -138,7 +142,8 @@ impl Action {
             Self::Verify(verify) => Some(&verify.invocation),
             Self::Schema(schema) => Some(&schema.invocation),
             Self::Introspect(introspect) => Some(&introspect.invocation),
-            Self::JsonSchema { .. } | Self::Completions(_) => None,
+            // It is the report that tells which.
+            Self::Repair(_) | Self::JsonSchema { .. } | Self::Completions(_) => None,
         }
     }
 
@@ -159,6 +164,7 @@ impl Action {
             }
             Command::Run(run) => Self::Run(RunIntent::of(run, environment)),
             Command::Verify(verify) => Self::Verify(VerifyIntent::of(verify, environment)),
+            Command::Repair(repair) => Self::Repair(RepairIntent::of(repair, environment)),
             Command::Stats(stats) => Self::Stats {
                 invocation: invocation(stats.project),
                 look: Look {
@@ -286,7 +292,7 @@ impl Invocation {
     fn of(project: ProjectArguments, environment: &EnvironmentArguments) -> Self {
         Self {
             project: project.project,
-            environment: environment.env.clone(),
+            environment: environment.env.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
             config_dir: environment.config_dir.clone(),
             key_prefix: project.key_prefix,
         }
@@ -314,14 +320,7 @@ impl Invocation {
             line.push_str(" --env ");
             line.push_str(&quoted(&self.environment));
         }
-        if self.config_dir.as_os_str() != CONFIG_DIR {
-            line.push_str(" --config-dir ");
-            line.push_str(&quoted(&self.config_dir.display().to_string()));
-        }
-        if let Some(prefix) = &self.key_prefix {
-            line.push_str(" --key-prefix ");
-            line.push_str(prefix.name());
-        }
+        line.push_str(&self.rest());
         line
     }
 }

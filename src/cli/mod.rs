@@ -12,6 +12,7 @@ mod completions;
 mod introspect;
 mod json_schema;
 mod plan;
+mod repair;
 mod run;
 mod run_trail;
 mod runs;
@@ -75,6 +76,7 @@ fn act(action: Action, console: &Console) -> Result<u8> {
         Action::Plan(invocation, options) => block_on(plan::run(&invocation, &options, console)),
         Action::Run(intent) => block_on(run::run(&intent, console)),
         Action::Verify(intent) => block_on(verify::run(&intent, console)),
+        Action::Repair(intent) => block_on(repair::run(&intent, console)),
         Action::Stats { invocation, look } => block_on(stats::run(&invocation, look, console)),
         Action::Runs(invocation, limit) => block_on(runs::run(&invocation, limit, console)),
         Action::RunTrail(invocation, wanted) => block_on(run_trail::run(&invocation, &wanted, console)),

@@ -1,9 +1,10 @@
 //! What to do next: command lines, ready to be typed.
 
-use super::intent::{RunIntent, VerifyIntent, quoted};
+use super::intent::{Invocation, RepairIntent, ReportForm, RunIntent, VerifyIntent, quoted};
 use super::output::Tone;
 use super::verdict::Counted;
 use crate::pipeline::report::{RunReport, RunStatus};
+use crate::repair::report::{RepairReport, RepairStatus};
 use crate::verify::ledger::report::{LedgerReport, LedgerStatus};
 use crate::verify::report::VerifyReport;
 
@@ -119,6 +120,11 @@ pub(super) fn after_verify(intent: &VerifyIntent, report: &VerifyReport) -> Vec<
         let again = intent.again(&["--recheck", "3"]);
         steps.push(Step::new("while the source is written", again));
     }
+    let document = intent.reports.iter().find(|report| report.form == ReportForm::Json);
+    if let (true, Some(document)) = (live, document) {
+        let repair = intent.invocation.repair(&document.path, &report.project, &[]);
+        steps.push(Step::new("mend what differs", repair));
+    }
     if counted.found().is_some() && intent.reports.is_empty() {
         steps.push(Step::new("to show somebody", intent.again(&["--report", "verify.html"])));
     }
@@ -148,6 +154,25 @@ pub(super) fn after_ledger(intent: &VerifyIntent, report: &LedgerReport) -> Vec<
         let all = (not_listed + intent.verify.max_differences as u64).to_string();
         steps.push(Step::new("list all of them", intent.again(&["--max-differences", &all])));
     }
+    steps
+}
+
+/// What follows a repair.
+pub(super) fn after_repair(intent: &RepairIntent, invocation: &Invocation, report: &RepairReport) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if report.status == RepairStatus::Planned {
+        steps.push(Step::new("do it", intent.again(invocation, &report.project, &[])));
+        return steps;
+    }
+    if report.streams.iter().any(|stream| stream.rejected > 0) {
+        let stats = invocation.command("stats", &["--show-keys"]);
+        steps.push(Step::new("which rows are rejected", stats));
+    }
+    if report.streams.iter().any(|stream| stream.extra > 0) && !report.delete_extra {
+        let delete = intent.again(invocation, &report.project, &["--delete-extra"]);
+        steps.push(Step::new("delete what is extra", delete));
+    }
+    steps.push(Step::new("is it all there", invocation.command("verify", &[])));
     steps
 }
 

@@ -300,7 +300,10 @@ impl Connection {
         let told = |text: &Option<String>| text.as_deref().map_or_else(|| "–".to_owned(), visible);
         Self {
             name: visible(&read.name),
-            kind: visible(&read.kind),
+            kind: match &read.key_prefix {
+                Some(prefix) => format!("{}, keys of {}", visible(&read.kind), visible(prefix)),
+                None => visible(&read.kind),
+            },
             version: told(&read.version),
             moment: told(&read.moment),
         }

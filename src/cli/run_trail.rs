@@ -12,7 +12,7 @@ use super::runs::{self, Listed};
 use super::table::{Align, Grid};
 use crate::data::counts::Counts;
 use crate::data::position::Key;
-use crate::ledger::{SUBJECT_SPLIT, StoredBatch};
+use crate::ledger::{DELETION_SPLIT, REPAIR_SPLIT, SUBJECT_SPLIT, StoredBatch};
 use crate::{Error, ErrorKind, Result, error};
 
 /// Runs that are looked through for the one that is asked for.
@@ -134,7 +134,9 @@ impl BatchListed {
         match self.split {
             _ if self.retry => "rejects again".to_owned(),
             SUBJECT_SPLIT => "one subject".to_owned(),
-            ..SUBJECT_SPLIT => format!("changes of {}", -2 - self.split),
+            REPAIR_SPLIT => "repaired".to_owned(),
+            DELETION_SPLIT => "deleted".to_owned(),
+            split if split < 0 => format!("changes of {}", -2 - split),
             split => split.to_string(),
         }
     }

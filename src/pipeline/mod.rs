@@ -21,6 +21,7 @@ mod holder;
 pub mod isolate;
 mod lane;
 mod later;
+pub mod mend;
 mod not_covered;
 mod orphans;
 pub mod passes;

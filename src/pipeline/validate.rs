@@ -2,7 +2,7 @@
 //! the sink.)
 
 use super::worker::{Job, Progress};
-use crate::ledger::Checkpoint;
+use crate::ledger::{Checkpoint, REPAIR_SPLIT};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -18,9 +18,9 @@ pub(super) async fn completion(
     checkpoint: &Checkpoint,
     progress: &mut Progress,
 ) -> Result<()> {
-    if job.stream.subject.is_some() || job.stream.follows {
-        // The few rows of a subject were counted and looked for one by one; of changes nobody
-        // knows how many there are before they have come.
+    if job.stream.subject.is_some() || job.stream.follows || job.split == REPAIR_SPLIT {
+        // The few rows of a subject, or of a repair, were counted and looked for one by one; of
+        // changes nobody knows how many there are before they have come.
         return Ok(());
     }
     let stream = job.stream;

@@ -22,7 +22,7 @@ use crate::config::limits::Limits;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
-use crate::ledger::Checkpoint;
+use crate::ledger::{Checkpoint, REPAIR_SPLIT};
 use crate::sink::{Encode, Session};
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
@@ -280,7 +280,7 @@ pub(super) async fn write_portion(
                 written.total(),
             ));
         }
-        if job.stream.subject.is_some() {
+        if job.stream.subject.is_some() || job.split == REPAIR_SPLIT {
             subject::arrived(job, session, &target.rows, &refused).await?;
         }
         batch.counts.inserted += written.inserted;

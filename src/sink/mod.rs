@@ -20,7 +20,7 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, RunRecord, StoredBatch, StoredReject, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 
 mod encode;
@@ -151,7 +151,8 @@ pub trait Sink: Send + Sync {
 /// any number of `claim`, `write` (or `write_encoded`) and `reject`, then `commit` or `rollback`; after the last batch
 /// `finish_stream`. When all streams are complete, `restore` for every key that is `suspended`;
 /// where that finds orphans, `open_stream` of a stream that writes their table, `suspend` and
-/// `find_orphans`, and then batches of `claim`, `remove` and `reject`. At the very end `finish`.
+/// `find_orphans`, and then batches of `claim`, `remove` and `reject`. A repair has batches of `delete` alone, or of `delete`
+/// before `write`. At the very end `finish`.
 ///
 /// An error of kind [`ErrorKind::Lost`] from any of them makes the session useless: drop it,
 /// acquire a new one, and believe only the checkpoint that `open_stream` then returns
@@ -271,6 +272,16 @@ pub trait Session: Send {
     /// Within a batch: deletes those of the rows (in the form of [`Session::write`]) that
     /// `find_orphans` has found, all of them or none.
     async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal>;
+
+    /// Within a batch: deletes the rows of the open stream's table that have these keys, but for
+    /// those that other rows refer to, whatever the foreign key would do with these; rows that are
+    /// gone are no error. `keys` are the columns of the key, in its order. Of keys: deletes them, or
+    /// their members; what is written of them in the same batch after that is new.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where the target refuses it otherwise, by a trigger; the batch is to be
+    /// given up then.
+    async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion>;
 
     /// Records how the run ended.
     async fn finish(&mut self, status: &str) -> Result<()>;

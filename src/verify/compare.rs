@@ -3,15 +3,19 @@
 //! What is missing, extra or different is told by [`pairs`]; here it is counted, and the first of
 //! it listed with columns and values.
 
+use std::collections::HashMap;
+
 use super::canonical::Canonical;
 use super::group::{Group, reject_hash};
 use super::join::not_to_be_read;
 use super::locate::{Broken, Held};
+use super::mapped_side::projected;
 use super::pairs::{self, Fact};
 use super::report::{ColumnDifference, Difference, DifferenceKind, Shown};
 use super::show;
-use super::tally::{self, Figures, Outcome, State};
+use super::tally::{self, Figures, Named, Outcome, State};
 use crate::Result;
+use crate::data::position::Key;
 
 /// Rows of one side.
 pub(super) struct Rows {
@@ -40,6 +44,10 @@ pub(super) struct Comparison<'a> {
     targets: Vec<Rows>,
     differences_max: usize,
     extras: bool,
+    /// Rows that differ are named so that they can be mended.
+    names: bool,
+    /// Batches of keys that this comparison has added, by the target's rows that they are of.
+    projected: HashMap<(usize, usize), usize>,
 }
 
 /// Where a row is.
@@ -67,7 +75,15 @@ impl<'a> Comparison<'a> {
             targets,
             differences_max,
             extras: group.extras,
+            names: false,
+            projected: HashMap::new(),
         }
+    }
+
+    /// Every row that differs is named.
+    pub(super) const fn with_names(mut self) -> Self {
+        self.names = true;
+        self
     }
 
     /// Rows that are in the target alone are extra, whoever else writes it.
@@ -182,10 +198,20 @@ impl<'a> Comparison<'a> {
 
     /// Adds to the list, while it is not full.
     fn list(&mut self, outcome: &mut Outcome, kind: DifferenceKind, source: Option<Place>, target: Option<Place>) -> Result<()> {
+        let Some(one) = source.or(target) else { return Ok(()) };
+        if self.names {
+            let named = Named {
+                key: one.key,
+                member: self.member(one.at),
+                kind,
+                source: source.and_then(|place| self.handle(place.at)),
+                target: target.map(|place| self.key_row(place.at, outcome)).transpose()?.flatten(),
+            };
+            outcome.named.push(named);
+        }
         if outcome.differences.len() >= self.differences_max {
             return Ok(());
         }
-        let Some(one) = source.or(target) else { return Ok(()) };
         let columns = match (source.map(|place| place.at), target.map(|place| place.at)) {
             (Some(source), Some(target)) => self.columns(source, target)?,
             _ => Vec::new(),
@@ -198,6 +224,24 @@ impl<'a> Comparison<'a> {
         };
         outcome.differences.push((self.member(one.at), difference));
         Ok(())
+    }
+
+    /// By what a row of the source is found again.
+    fn handle(&self, at: At) -> Option<Key> {
+        let (held, row) = self.held(at)?;
+        held.handles.as_ref().map(|handles| handles.get(row))
+    }
+
+    /// Where the key of a row of the target is kept.
+    fn key_row(&mut self, at: At, outcome: &mut Outcome) -> Result<Option<(usize, usize)>> {
+        let At::Target { of, held, row } = at else { return Ok(None) };
+        if let Some(batch) = self.projected.get(&(of, held)) {
+            return Ok(Some((*batch, row)));
+        }
+        let form = self.group.targets[self.form(at)].form();
+        outcome.keys.push(projected(&self.targets[of].held[held].rows, &form.key)?);
+        self.projected.insert((of, held), outcome.keys.len() - 1);
+        Ok(Some((outcome.keys.len() - 1, row)))
     }
 
     fn held(&self, at: At) -> Option<(&Held, usize)> {

@@ -1,6 +1,7 @@
 //! Pass two, where few rows are concerned: their keys are found on both sides, and the rows fetched
 //! and compared some at a time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::bucket::Differing;
@@ -11,17 +12,38 @@ use super::locate::{Found, Located, Sought, fetch, locate};
 use super::report::{Difference, DifferenceKind, Shown};
 use super::show;
 use super::side::Side;
-use super::tally::{Figures, Outcome, State};
+use super::tally::{Figures, Named, Outcome, State};
 use crate::Result;
 
 /// Keys whose rows are in memory at once.
 const KEYS_AT_ONCE: usize = 1_024;
+
+/// What is told of the rows that differ.
+#[derive(Debug, Clone, Copy)]
+enum Telling {
+    /// The first so many with what they hold.
+    Listed(usize),
+    /// All by their keys alone, so that they can be mended.
+    Named,
+}
 
 /// Finds the rows of a group that matter, and compares them.
 ///
 /// # Errors
 /// What reading either side fails with.
 pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usize, watch: &Watch) -> Result<Outcome> {
+    examined(group, sought, Telling::Listed(differences_max), watch).await
+}
+
+/// Finds the rows with these keys, and names those that differ.
+///
+/// # Errors
+/// What reading either side fails with.
+pub(super) async fn name(group: &Group, keys: HashSet<u128>, watch: &Watch) -> Result<Outcome> {
+    examined(group, Sought::Keys(Arc::new(keys)), Telling::Named, watch).await
+}
+
+async fn examined(group: &Group, sought: Sought, telling: Telling, watch: &Watch) -> Result<Outcome> {
     let (mut sources, mut targets) = tokio::try_join!(
         found_of(group, sources_of(group), &sought, watch),
         found_of(group, targets_of(group), &sought, watch)
@@ -33,8 +55,20 @@ pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usiz
     keys.dedup();
     let unreadable: Vec<_> = targets[0].lost.drain(..).collect();
     for lost in unreadable.iter().filter(|_| group.extras) {
-        outcome.extra += 1;
         let key = super::group::reject_hash(&lost.handle);
+        if matches!(telling, Telling::Named) {
+            if sought.holds(key) {
+                outcome.named.push(Named {
+                    key,
+                    member: 0,
+                    kind: DifferenceKind::Extra,
+                    source: None,
+                    target: None,
+                });
+            }
+            continue;
+        }
+        outcome.extra += 1;
         let state = State {
             seen: key,
             member: 0,
@@ -42,7 +76,7 @@ pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usiz
             extra: 1,
         };
         outcome.states.insert(key, state);
-        if outcome.differences.len() < differences_max {
+        if matches!(telling, Telling::Listed(most) if outcome.differences.len() < most) {
             outcome.differences.push((0, of_lost(group, lost)));
         }
     }
@@ -58,7 +92,11 @@ pub(super) async fn examine(group: &Group, sought: Sought, differences_max: usiz
             rows_of(group, sources_of(group), &mut sources, bounds, &sought, watch),
             rows_of(group, targets_of(group), &mut targets, bounds, &sought, watch)
         )?;
-        Comparison::new(group, of_sources, of_targets, differences_max).run(&mut outcome)?;
+        let comparison = match telling {
+            Telling::Listed(most) => Comparison::new(group, of_sources, of_targets, most),
+            Telling::Named => Comparison::new(group, of_sources, of_targets, 0).with_names(),
+        };
+        comparison.run(&mut outcome)?;
     }
     Ok(outcome)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::config::connection::Connection;
+use crate::config::connection::{Connection, ConnectionKind};
 use crate::pipeline::event::Events;
 use crate::pipeline::plan::{Plan, PlannedStream};
 use crate::pipeline::shutdown::Shutdown;
@@ -17,6 +17,7 @@ use crate::source::{self, Source};
 use crate::{Error, ErrorKind, Result};
 
 pub mod ledger;
+pub mod look;
 pub mod report;
 
 mod bucket;
@@ -112,20 +113,15 @@ impl Targets {
     /// # Errors
     /// By kind: unreachable, unauthorised, busy, unreadable.
     pub async fn open(config: &Config, plan: &Plan) -> Result<Self> {
-        let mut tables = Opened::new();
-        let mut connections = BTreeMap::new();
-        for stream in &plan.streams {
-            for name in [&stream.source_connection, &stream.sink_connection] {
-                if !connections.contains_key(name) {
-                    connections.insert(name.clone(), config.resolve(name)?);
-                }
-            }
+        let mut targets = Self::unopened(config, plan)?;
+        for stream in plan.streams.iter().filter(|stream| stream.keyed.is_none()) {
             let name = &stream.sink_connection;
-            if stream.keyed.is_none() && !tables.contains_key(name) {
-                tables.insert(name.clone(), Arc::from(source::open(&connections[name]).await?));
+            if !targets.tables.contains_key(name) {
+                let opened = source::open(&targets.connections[name]).await?;
+                targets.tables.insert(name.clone(), Arc::from(opened));
             }
         }
-        Ok(Self { tables, connections })
+        Ok(targets)
     }
 }
 
@@ -195,6 +191,10 @@ async fn connections(plan: &Plan, targets: &Targets) -> Result<Vec<ConnectionRea
             moment: match end {
                 Some(end) => Some(end.moment().await?),
                 None => None,
+            },
+            key_prefix: match &connection.kind {
+                ConnectionKind::Redis(server) => Some(server.key_prefix.clone()).filter(|prefix| !prefix.is_empty()),
+                _ => None,
             },
         });
     }

@@ -85,6 +85,9 @@ pub struct ConnectionRead {
     pub version: Option<String>,
     /// The moment that was seen of it, where it has one; the same for all rows read.
     pub moment: Option<String>,
+    /// What all of its keys begin with, in a rehearsal (`--key-prefix`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_prefix: Option<String>,
 }
 
 /// One stream.

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::report::Difference;
+use arrow::record_batch::RecordBatch;
+
+use super::report::{Difference, DifferenceKind};
+use crate::data::position::Key;
 
 /// What comparing came to, of one stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +26,23 @@ pub(super) struct Outcome {
     pub(super) differences: Vec<(usize, Difference)>,
     /// Every key that differs, with a hash of what was seen of it and how it differs.
     pub(super) states: HashMap<u128, State>,
+    /// Every row that differs, where that was asked for.
+    pub(super) named: Vec<Named>,
+    /// Keys of the target's rows that are named.
+    pub(super) keys: Vec<RecordBatch>,
+}
+
+/// A row that differs, so that somebody can mend it.
+pub(super) struct Named {
+    /// Hash of its key.
+    pub(super) key: u128,
+    /// Stream that is told of it.
+    pub(super) member: usize,
+    pub(super) kind: DifferenceKind,
+    /// Key of the source's row, where there is one that can be found again.
+    pub(super) source: Option<Key>,
+    /// Batch of [`Outcome::keys`] and row in it, where the target's row can be read.
+    pub(super) target: Option<(usize, usize)>,
 }
 
 /// How the rows of a key differ.

@@ -10,12 +10,13 @@ use crate::items;
 #[test]
 fn help_of_every_command() {
     let project = Project::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["check"],
         &["plan"],
         &["run"],
         &["verify"],
+        &["repair"],
         &["stats"],
         &["runs"],
         &["runs", "show"],

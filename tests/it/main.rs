@@ -42,6 +42,7 @@ mod proxy;
 mod reading;
 mod redis;
 mod rehearsal;
+mod repair;
 mod report;
 mod role;
 mod schema;

@@ -90,6 +90,7 @@ fn report(status: Verdict, streams: Vec<StreamVerdict>) -> VerifyReport {
         kind: kind.to_owned(),
         version: Some(version.to_owned()),
         moment: moment.map(str::to_owned),
+        key_prefix: None,
     };
     VerifyReport {
         format: FORMAT,

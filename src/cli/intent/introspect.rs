@@ -8,7 +8,7 @@ use crate::data::document::NAME_BYTES_MAX;
 use crate::starter;
 
 /// Folder of the projects where none is named.
-const PROJECTS_DIR: &str = "mappings";
+pub(super) const PROJECTS_DIR: &str = "mappings";
 
 /// `introspect`.
 pub(in crate::cli) struct IntrospectIntent {
@@ -32,7 +32,7 @@ impl IntrospectIntent {
         Self {
             invocation: Invocation {
                 project: typed.out.unwrap_or_else(|| PathBuf::from(PROJECTS_DIR).join(&name)),
-                environment: environment.env.clone(),
+                environment: environment.env.clone().unwrap_or_else(|| super::ENVIRONMENT.to_owned()),
                 config_dir: environment.config_dir.clone(),
                 key_prefix: None,
             },

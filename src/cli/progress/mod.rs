@@ -40,6 +40,8 @@ pub(super) enum Doing {
     MovingRejects,
     /// What has changed since a copy is moved.
     MovingChanges,
+    /// Those that a verification has named are mended.
+    Repairing,
     /// They are compared with what is there.
     Comparing,
 }
@@ -152,6 +154,7 @@ impl Watch {
         let rows = match (self.doing, streams.iter().map(|(_, rows)| rows).sum()) {
             (Doing::MovingRejects, _) => ", only their rejects".to_owned(),
             (Doing::MovingChanges, _) => ", only what has changed".to_owned(),
+            (Doing::Repairing, rows) => format!(", {} of the report", figures::counted(rows, "row")),
             // Nobody has counted them.
             (Doing::Comparing, 0) => String::new(),
             (Doing::Comparing, rows) => format!(", about {}", figures::counted(rows, "row")),
@@ -192,6 +195,7 @@ impl Watch {
                 let doing = match self.doing {
                     Doing::MovingRejects => "moving its rejects again",
                     Doing::MovingChanges => "following its changes",
+                    Doing::Repairing => "moving what is missing or different",
                     Doing::Moving | Doing::Comparing => "begins",
                 };
                 self.console.note(&format!("{}: {doing}", visible(stream)));

@@ -86,6 +86,7 @@ pub(in crate::cli) fn report(status: Verdict, streams: Vec<StreamVerdict>) -> Ve
             kind: "postgres".to_owned(),
             version: Some("15.14".to_owned()),
             moment: None,
+            key_prefix: None,
         }],
         streams,
         warnings: Vec::new(),

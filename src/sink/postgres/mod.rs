@@ -27,6 +27,7 @@ use crate::{Error, ErrorKind, Result};
 mod backend;
 mod claimant;
 mod database;
+mod delete;
 mod foreign_key;
 mod lease;
 mod ledger_read;

@@ -209,6 +209,33 @@ async fn at_hand(connection: &mut PgConnection, target: &Target, rows: &RecordBa
 
 /// Foreign keys by which rows refer to the doomed ones.
 async fn referring(connection: &mut PgConnection, target: &Target, doomed: &str) -> Result<Vec<Suspended>> {
+    let mut found = Vec::new();
+    for key in referring_keys(connection, &target.table).await? {
+        let (table, same) = (quote::table(&key.table)?, refers(&key.key)?);
+        let row = connection
+            .fetch_one(AssertSqlSafe(format!(
+                "select exists (select {doomed} join {table} x on {same})"
+            )))
+            .await
+            .map_err(|error| classify(&error))?;
+        if get(&row, 0)? {
+            found.push(key);
+        }
+    }
+    Ok(found)
+}
+
+/// The condition that a row `x` refers to a row `o`.
+pub(super) fn refers(key: &ForeignKey) -> Result<String> {
+    let mut same = Vec::new();
+    for (column, reference) in key.columns.iter().zip(&key.references) {
+        same.push(format!("x.{} = o.{}", quote::ident(column)?, quote::ident(reference)?));
+    }
+    Ok(same.join(" and "))
+}
+
+/// Foreign keys that refer to a table.
+pub(super) async fn referring_keys(connection: &mut PgConnection, table: &str) -> Result<Vec<Suspended>> {
     let rows = sqlx::query(
         "select n.nspname::text, c.relname::text, f.conname::text, f.convalidated,
              array(select a.attname::text from unnest(f.conkey) with ordinality k(number, n)
@@ -223,45 +250,31 @@ async fn referring(connection: &mut PgConnection, target: &Target, doomed: &str)
              not exists (select from pg_catalog.pg_constraint p where p.oid = f.conparentid and p.confrelid = f.confrelid))
          order by f.oid",
     )
-    .bind(&target.table)
+    .bind(table)
     .fetch_all(&mut *connection)
     .await
     .map_err(|error| classify(&error))?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let key = Suspended {
-            stream: String::new(),
-            table: TableName {
-                schema: Some(get(row, 0)?),
-                name: get(row, 1)?,
-            },
-            key: ForeignKey {
-                name: get(row, 2)?,
-                columns: get(row, 4)?,
+    rows.iter()
+        .map(|row| {
+            Ok(Suspended {
+                stream: String::new(),
                 table: TableName {
-                    schema: Some(get(row, 7)?),
-                    name: get(row, 8)?,
+                    schema: Some(get(row, 0)?),
+                    name: get(row, 1)?,
                 },
-                references: get(row, 5)?,
-                removable: get(row, 6)?,
-            },
-            validated: get(row, 3)?,
-            until: Vec::new(),
-        };
-        let mut same = Vec::new();
-        for (column, reference) in key.key.columns.iter().zip(&key.key.references) {
-            same.push(format!("x.{} = o.{}", quote::ident(column)?, quote::ident(reference)?));
-        }
-        let (table, same) = (quote::table(&key.table)?, same.join(" and "));
-        let row = connection
-            .fetch_one(AssertSqlSafe(format!(
-                "select exists (select {doomed} join {table} x on {same})"
-            )))
-            .await
-            .map_err(|error| classify(&error))?;
-        if get(&row, 0)? {
-            found.push(key);
-        }
-    }
-    Ok(found)
+                key: ForeignKey {
+                    name: get(row, 2)?,
+                    columns: get(row, 4)?,
+                    table: TableName {
+                        schema: Some(get(row, 7)?),
+                        name: get(row, 8)?,
+                    },
+                    references: get(row, 5)?,
+                    removable: get(row, 6)?,
+                },
+                validated: get(row, 3)?,
+                until: Vec::new(),
+            })
+        })
+        .collect()
 }

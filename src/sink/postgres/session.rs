@@ -16,13 +16,15 @@ use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
 
 mod aside;
 mod transaction;
+
+use aside::no_stream;
 
 /// A writing connection with the lease.
 pub(super) struct PostgresSession {
@@ -181,10 +183,6 @@ pub(super) async fn execute(connection: &mut PgConnection, sql: &str) -> Result<
         .map_err(|error| classify(&error))
 }
 
-fn no_stream() -> Error {
-    Error::new(ErrorKind::Internal, "no stream is open")
-}
-
 #[async_trait]
 impl Session for PostgresSession {
     async fn open_stream(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
@@ -327,6 +325,10 @@ impl Session for PostgresSession {
 
     async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal> {
         self.take_out(rows).await.map_err(|error| self.about(error))
+    }
+
+    async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
+        self.delete_rows(keys).await.map_err(|error| self.about(error))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

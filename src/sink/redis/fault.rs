@@ -22,6 +22,9 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
     if let Some(known) = by_code(code.or(error.code()), &new) {
         return known;
     }
+    if let Some(refused) = not_selected(error, &new) {
+        return refused;
+    }
     match error.kind() {
         Kind::AuthenticationFailed => wrong_password(&new),
         Kind::Server(
@@ -57,6 +60,25 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
 /// arrive before the connection's end does.
 fn over_limit(error: &RedisError) -> bool {
     error.code() == Some("ERR") && error.detail().unwrap_or_default().starts_with("Protocol error")
+}
+
+/// A database number that the server does not open: the driver hands on its words without their code.
+fn not_selected(error: &RedisError, new: &dyn Fn(ErrorKind, &str) -> Error) -> Option<Error> {
+    let detail = error.detail()?;
+    if error.code() != Some("ERR") {
+        return None;
+    }
+    if detail.starts_with("Authentication required") {
+        return Some(wrong_password(new));
+    }
+    let what = if detail.starts_with("DB index is out of range") {
+        "the server has no database of that number"
+    } else if detail.starts_with("SELECT is not allowed in cluster mode") {
+        "a node of a cluster has database 0 alone"
+    } else {
+        return None;
+    };
+    Some(new(ErrorKind::Config, what).hint("check the number at the end of the connection's `url`"))
 }
 
 fn by_code(code: Option<&str>, new: &dyn Fn(ErrorKind, &str) -> Error) -> Option<Error> {

@@ -27,6 +27,7 @@ mod command;
 mod commit;
 mod contents;
 mod count;
+mod delete;
 mod elements;
 mod encoder;
 mod fault;

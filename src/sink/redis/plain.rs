@@ -139,6 +139,7 @@ async fn there(
     for (at, found) in reader.ask_each(asked).await?.iter().enumerate() {
         match bytes(found) {
             Some(b"none") => {}
+            _ if writing.is_deleted(&live[at].1) => {}
             Some(found) if found == wanted.as_bytes() => drop(there.insert(at)),
             // A row of this batch that is not carried out yet cannot be of another type.
             found if !writing.is_written(identity(&live[at].1, &[])) => {

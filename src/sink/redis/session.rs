@@ -25,12 +25,12 @@ use super::names::Names;
 use super::server::Server;
 use super::stream::{Batch, OpenStream, Rehearsed, not_open};
 use super::transact::{Outcome, transact, watch};
-use super::{commit, count, forget, ledger_read, moment, present, publish, rejects};
+use super::{commit, count, delete, forget, ledger_read, moment, present, publish, rejects};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::sink::{Encode, Encoded, Session};
 use crate::{Error, ErrorKind, Result};
 
@@ -278,6 +278,10 @@ impl Session for RedisSession {
 
     async fn remove(&mut self, _rows: &RecordBatch) -> Result<Removal> {
         Ok(Removal::Removed(Vec::new()))
+    }
+
+    async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
+        delete::delete(self, keys).await
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

@@ -67,6 +67,8 @@ pub(super) struct Batch {
     pub(super) inserted: u64,
     pub(super) rows: HashSet<u128>,
     pub(super) touched: HashMap<Vec<u8>, Touch>,
+    /// Keys that the batch has deleted so far.
+    pub(super) deleted: HashSet<Vec<u8>>,
 }
 
 impl Batch {
@@ -83,6 +85,7 @@ impl Batch {
             inserted: 0,
             rows: HashSet::new(),
             touched: HashMap::new(),
+            deleted: HashSet::new(),
         }
     }
 }
@@ -136,6 +139,11 @@ impl<'a> Writing<'a> {
     /// Whether the row was written in this batch, or would have been in this rehearsal.
     pub(super) fn is_written(&self, row: u128) -> bool {
         self.batch.rows.contains(&row) || self.open.rehearsed.rows.contains(&row)
+    }
+
+    /// Whether this batch has deleted the key, which can still be read.
+    pub(super) fn is_deleted(&self, key: &[u8]) -> bool {
+        self.batch.deleted.contains(key)
     }
 
     /// How a list has grown in this batch, or would have in this rehearsal.

@@ -23,7 +23,7 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::{StreamTarget, Triggers};
 use crate::data::table::TableName;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Removal, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -321,6 +321,11 @@ impl Session for SqliteSession {
 
     async fn remove(&mut self, rows: &RecordBatch) -> Result<Removal> {
         blocking(|| self.take_out(rows))
+    }
+
+    async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
+        let stream = self.batch()?;
+        blocking(|| stream.writer.delete_keys(&self.connection, keys))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

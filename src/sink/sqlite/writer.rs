@@ -22,6 +22,7 @@ use crate::data::table::{Fill, ForeignKey};
 use crate::error::Refusal;
 use crate::{Error, ErrorKind, Result};
 
+mod deletion;
 mod removal;
 
 /// How the rows of one stream are written.

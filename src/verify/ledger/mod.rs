@@ -35,7 +35,7 @@ use trail::{Recorded, Trail};
 
 /// Why the batches of rejects that are moved again, of subjects and of changes are not compared.
 const WITHOUT_RANGE: &str =
-    "its rows were moved by their keys (rejects moved again, a subject, changes): it has no range of its own";
+    "its rows were moved by their keys (rejects moved again, a subject, changes, a repair): it has no range of its own";
 
 /// Checks the batches of every stream of a plan. Batches that changed are no error: they are in the
 /// report, at most `findings_max` of each stream.

@@ -77,6 +77,7 @@ fn a_wrong_password_and_none_are_told_without_it() {
     let (store, mut toy) = with(&[("requirepass", "hunter2")], 10);
     for url in [
         store.url(),
+        format!("{}/3", store.url().trim_end_matches("/0")),
         server(&store).url_as("", "wr0ng"),
         server(&store).url_as("nobody", "wr0ng"),
     ] {
@@ -88,7 +89,10 @@ fn a_wrong_password_and_none_are_told_without_it() {
             "{ended:?}"
         );
     }
-    toy.project.set("REDIS_URL", &server(&store).url_as("", "hunter2"));
+    let url = server(&store).url_as("", "hunter2");
+    toy.project.set("REDIS_URL", &format!("{}/99", url.trim_end_matches("/0")));
+    toy.project.run(&ARGS).expect(2).says("has no database of that number");
+    toy.project.set("REDIS_URL", &url);
     toy.project.run(&ARGS).expect(0);
 }
 

@@ -10,6 +10,7 @@ use super::toy::{Toy, every_type, items, stream};
 
 mod faults;
 mod from_postgres;
+mod repaired;
 
 /// Each stream's verdict by its name, and the status of all.
 #[track_caller]
@@ -133,6 +134,18 @@ fn rehearsals(store: &Store) {
     let (streams, _) = verified(&toy, 5, &["--key-prefix", "rehearsal"]);
     assert_eq!(streams["counts"]["extra"], 1);
     assert_eq!(streams["counts"]["differences"][0]["key"][0]["value"]["text"], "c:9999");
+    // What it names is repaired among the keys that were compared, and nowhere else.
+    let prefixed = |words: &[&'static str]| [words, &["--key-prefix", "rehearsal"]].concat();
+    toy.project
+        .run(&prefixed(&["verify", "mappings/demo", "--report", "r.json"]))
+        .expect(5);
+    let repair = ["repair", "r.json", "--yes", "--delete-extra"];
+    let refused = toy.project.run(&repair);
+    refused.expect(2).says("begin with `rehearsal:`");
+    refused.says("add --key-prefix rehearsal");
+    toy.project.run(&prefixed(&repair)).expect(0);
+    assert_equal(&toy, &["--key-prefix", "rehearsal"]);
+    assert_eq!(store.keys("c:*"), ["c:9999"], "a key of somebody else's");
 }
 
 /// Keys that several patterns fit belong to one stream.
@@ -269,9 +282,21 @@ fn every_fault_is_found_and_named() {
 }
 
 #[test]
+fn every_fault_of_what_has_a_key_is_mended() {
+    repaired::mended(&Store::single());
+}
+
+#[test]
 fn a_cluster_is_compared_as_a_server_is() {
     let store = Store::cluster(false);
-    for what in [equal_after_a_move, rehearsals, subjects, some_rows, faults::planted] {
+    for what in [
+        equal_after_a_move,
+        rehearsals,
+        subjects,
+        some_rows,
+        faults::planted,
+        repaired::mended,
+    ] {
         what(&store);
         store.clear();
     }

@@ -38,19 +38,17 @@ enum Fault {
     TimeToLive,
 }
 
-use Fault::{Bit, Blank, Digit, EmptyForNull, Extra, JsonKey, Microsecond, Missing, NullForEmpty, Swapped, TimeToLive};
-
 const OF_ROWS: [Fault; 10] = [
-    Bit,
-    Microsecond,
-    Blank,
-    Digit,
-    JsonKey,
-    Swapped,
-    Missing,
-    Extra,
-    EmptyForNull,
-    NullForEmpty,
+    Fault::Bit,
+    Fault::Microsecond,
+    Fault::Blank,
+    Fault::Digit,
+    Fault::JsonKey,
+    Fault::Swapped,
+    Fault::Missing,
+    Fault::Extra,
+    Fault::EmptyForNull,
+    Fault::NullForEmpty,
 ];
 
 /// A moved target.
@@ -64,7 +62,7 @@ impl Target {
     fn faults(&self) -> Vec<Fault> {
         let mut all = OF_ROWS.to_vec();
         if matches!(self, Self::Keys(_)) {
-            all.push(TimeToLive);
+            all.push(Fault::TimeToLive);
         }
         all
     }
@@ -92,21 +90,21 @@ impl Target {
 fn sql(fault: Fault, id: u64, raw: &str, made: &str) -> String {
     let set = |what: &str| format!("update things set {what} where id = {id}");
     match fault {
-        Bit => set(&format!("raw = {raw}")),
-        Microsecond => set(&format!("made = {made}")),
-        Blank => set("note = note || ' '"),
-        Digit => set("big = big + 1"),
-        JsonKey => set(&format!("doc = '{{\"m\":{id}}}'")),
-        Swapped => format!(
+        Fault::Bit => set(&format!("raw = {raw}")),
+        Fault::Microsecond => set(&format!("made = {made}")),
+        Fault::Blank => set("note = note || ' '"),
+        Fault::Digit => set("big = big + 1"),
+        Fault::JsonKey => set(&format!("doc = '{{\"m\":{id}}}'")),
+        Fault::Swapped => format!(
             "update things set big = 2 * 9007199254740993 + {} - big where id in ({id}, {})",
             (2 * id + 1) * 7,
             id + 1
         ),
-        Missing => format!("delete from things where id = {id}"),
-        Extra => format!("insert into things select id + 1000000, raw, big, made, note, doc from things where id = {id}"),
-        EmptyForNull => set("note = ''"),
-        NullForEmpty => set("note = null"),
-        TimeToLive => unreachable!("of keys alone"),
+        Fault::Missing => format!("delete from things where id = {id}"),
+        Fault::Extra => format!("insert into things select id + 1000000, raw, big, made, note, doc from things where id = {id}"),
+        Fault::EmptyForNull => set("note = ''"),
+        Fault::NullForEmpty => set("note = null"),
+        Fault::TimeToLive => unreachable!("of keys alone"),
     }
 }
 
@@ -119,12 +117,12 @@ fn in_keys(store: &Store, fault: Fault, id: u64) {
     };
     let get = |field: &str| store.query::<String>(&["HGET", &key, field]);
     match fault {
-        Bit => {
+        Fault::Bit => {
             let mut raw = store.query::<Vec<u8>>(&["HGET", &key, "raw"]);
             raw[0] ^= 1;
             set("raw", &raw);
         }
-        Microsecond => {
+        Fault::Microsecond => {
             // The digits end where the zone begins.
             let made = get("made");
             let (digits, zone) = made.split_at(made.rfind(|c: char| c.is_ascii_digit()).expect("digits") + 1);
@@ -132,18 +130,18 @@ fn in_keys(store: &Store, fault: Fault, id: u64) {
             let next = (last.parse::<u8>().expect("a digit") + 1) % 10;
             set("made", format!("{rest}{next}{zone}").as_bytes());
         }
-        Blank => set("note", format!("{} ", get("note")).as_bytes()),
-        Digit => drop(store.query::<Reply>(&["HINCRBY", &key, "big", "1"])),
-        JsonKey => set("doc", format!("{{\"m\":{id}}}").as_bytes()),
-        Swapped => {
+        Fault::Blank => set("note", format!("{} ", get("note")).as_bytes()),
+        Fault::Digit => drop(store.query::<Reply>(&["HINCRBY", &key, "big", "1"])),
+        Fault::JsonKey => set("doc", format!("{{\"m\":{id}}}").as_bytes()),
+        Fault::Swapped => {
             set("big", big(id + 1).as_bytes());
             store.query::<Reply>(&["HSET", &format!("thing:{}", id + 1), "big", &big(id)]);
         }
-        Missing => drop(store.query::<Reply>(&["DEL", &key])),
-        Extra => drop(store.query::<Reply>(&["HSET", &format!("thing:{}", id + 1_000_000), "big", "1"])),
-        EmptyForNull => set("note", b""),
-        NullForEmpty => drop(store.query::<Reply>(&["HDEL", &key, "note"])),
-        TimeToLive => drop(store.query::<Reply>(&["PERSIST", &key])),
+        Fault::Missing => drop(store.query::<Reply>(&["DEL", &key])),
+        Fault::Extra => drop(store.query::<Reply>(&["HSET", &format!("thing:{}", id + 1_000_000), "big", "1"])),
+        Fault::EmptyForNull => set("note", b""),
+        Fault::NullForEmpty => drop(store.query::<Reply>(&["HDEL", &key, "note"])),
+        Fault::TimeToLive => drop(store.query::<Reply>(&["PERSIST", &key])),
     }
 }
 
@@ -151,15 +149,15 @@ fn in_keys(store: &Store, fault: Fault, id: u64) {
 fn told(fault: Fault, id: u64, key: &dyn Fn(u64) -> String) -> Vec<String> {
     let different = |column: &str| vec![format!("different {} {column}", key(id))];
     match fault {
-        Bit => different("raw"),
-        Microsecond => different("made"),
-        Blank | EmptyForNull | NullForEmpty => different("note"),
-        Digit => different("big"),
-        JsonKey => different("doc"),
-        Swapped => [id, id + 1].map(|id| format!("different {} big", key(id))).to_vec(),
-        Missing => vec![format!("missing {}", key(id))],
-        Extra => vec![format!("extra {}", key(id + 1_000_000))],
-        TimeToLive => different("ttl"),
+        Fault::Bit => different("raw"),
+        Fault::Microsecond => different("made"),
+        Fault::Blank | Fault::EmptyForNull | Fault::NullForEmpty => different("note"),
+        Fault::Digit => different("big"),
+        Fault::JsonKey => different("doc"),
+        Fault::Swapped => [id, id + 1].map(|id| format!("different {} big", key(id))).to_vec(),
+        Fault::Missing => vec![format!("missing {}", key(id))],
+        Fault::Extra => vec![format!("extra {}", key(id + 1_000_000))],
+        Fault::TimeToLive => different("ttl"),
     }
 }
 
@@ -167,9 +165,9 @@ fn told(fault: Fault, id: u64, key: &dyn Fn(u64) -> String) -> Vec<String> {
 fn row(fault: Fault, slot: u64, moments: &mut Moments) -> u64 {
     let any = slot * SLOT + 1 + moments.below(SLOT - 4);
     let rest = match fault {
-        EmptyForNull => 0,
-        NullForEmpty => 1,
-        Blank => 2,
+        Fault::EmptyForNull => 0,
+        Fault::NullForEmpty => 1,
+        Fault::Blank => 2,
         _ => return any,
     };
     any + (rest + 3 - any % 3) % 3

@@ -3,11 +3,15 @@
 
 use arrow::record_batch::RecordBatch;
 
-use super::super::{claimant, foreign_key, ledger_write, orphan};
-use super::{PostgresSession, no_stream};
-use crate::Result;
+use super::super::{claimant, delete, foreign_key, ledger_write, orphan};
+use super::PostgresSession;
 use crate::data::position::Key;
-use crate::ledger::{Checkpoint, Removal, Suspended};
+use crate::ledger::{Checkpoint, Deletion, Removal, Suspended};
+use crate::{Error, ErrorKind, Result};
+
+pub(super) fn no_stream() -> Error {
+    Error::new(ErrorKind::Internal, "no stream is open")
+}
 
 impl PostgresSession {
     /// Writes the checkpoints that a stream is cut into.
@@ -71,6 +75,12 @@ impl PostgresSession {
     pub(super) async fn look_for_claimants(&mut self) -> Result<Vec<Key>> {
         let target = self.target.as_ref().ok_or_else(no_stream)?;
         claimant::claimants(&mut self.connection, &self.project, target).await
+    }
+
+    /// Deletes rows by their keys, within a batch.
+    pub(super) async fn delete_rows(&mut self, keys: &RecordBatch) -> Result<Deletion> {
+        let (connection, target, _, buffer) = self.opened()?;
+        delete::delete(connection, target, keys, buffer).await
     }
 
     /// Takes those of the rows out that are orphans, within a batch.

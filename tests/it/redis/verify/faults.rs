@@ -9,13 +9,13 @@ use crate::redis::store::Store;
 use crate::redis::toy::{Toy, stream};
 
 /// Sixty rows of three groups.
-const ROWS: &str = "create table rows (id integer primary key, grp text, name text, note text, points double precision,
+pub(super) const ROWS: &str = "create table rows (id integer primary key, grp text, name text, note text, points double precision,
       until timestamptz);
     with recursive n(i) as (select 1 union all select i + 1 from n where i < 60)
     insert into rows select i, 'g' || (i % 3), 'n' || i, case when i % 3 > 0 then 'note ' || i end, i * 0.1,
       case i when 20 then '2001-02-03 04:05:06Z' else '2099-01-01 00:00:00.5Z' end from n;";
 
-fn streams() -> String {
+pub(super) fn streams() -> String {
     let of = |name: &str, rest: &str, columns: &[&str]| stream(name, "rows", rest, columns);
     [
         of("texts", "key = \"s:{id}\"\ntype = \"string\"", &["id", "name"]),
@@ -49,8 +49,8 @@ fn streams() -> String {
 }
 
 /// A fault: what brings it about, and what is to be told of it.
-struct Fault {
-    commands: Vec<Vec<String>>,
+pub(super) struct Fault {
+    pub(super) commands: Vec<Vec<String>>,
     told: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ fn fault(commands: &[&[&str]], told: &[&str]) -> Fault {
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of faults, line by line")]
-fn faults() -> Vec<Fault> {
+pub(super) fn faults() -> Vec<Fault> {
     let next = (10.0_f64 * 0.1).next_up().to_string();
     let mut all = vec![
         // A bit of a value.
