@@ -266,11 +266,12 @@ fn project(old: &Database, new: &Database, streams: &str) -> Project {
     project
 }
 
-/// Copies the tables with the program and compares them in the target.
+/// Copies the tables with the program and compares them in the target, and as the program does.
 fn copied(samples: &[Sample]) -> Result<(), TestCaseError> {
     let (old, new) = databases(samples);
     let streams: String = samples.iter().map(mapping).collect();
-    let ended = project(&old, &new, &streams).run(&["run", "mappings/demo"]);
+    let project = project(&old, &new, &streams);
+    let ended = project.run(&["run", "mappings/demo"]);
     prop_assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
     for sample in samples {
         prop_assert_eq!(differences(&new, sample), Vec::<String>::new(), "{}", sample.name);
@@ -279,6 +280,8 @@ fn copied(samples: &[Sample]) -> Result<(), TestCaseError> {
             sample.rows.len().to_string()
         );
     }
+    let verified = project.run(&["verify", "mappings/demo"]);
+    prop_assert_eq!(verified.code, Some(0), "{}\n{}", verified.stdout, verified.stderr);
     Ok(())
 }
 
