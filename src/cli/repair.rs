@@ -57,7 +57,11 @@ fn read(path: &Path) -> Result<VerifyReport> {
         return Err(Error::new(ErrorKind::Usage, format!("{name} is larger than any report")));
     }
     let text = std::fs::read(path).map_err(failed)?;
-    repair::parse(&name, &String::from_utf8_lossy(&text))
+    let text = String::from_utf8(text).map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("{name} is not JSON: it is no text in UTF-8"))
+            .hint("give the file that `dbferry verify PROJECT --report verify.json` has written")
+    })?;
+    repair::parse(&name, &text)
 }
 
 async fn repaired(intent: &RepairIntent, invocation: &Invocation, verified: &VerifyReport, console: &Console) -> Result<u8> {

@@ -17,6 +17,24 @@ use crate::{Error, ErrorKind, Result};
 /// Keys of the rows to be deleted.
 const DOOMED: &str = "pg_temp.dbferry_doomed";
 
+/// Deletes rows of a target's table by a statement, while its triggers do not fire; returns their number.
+pub(super) async fn without_triggers(
+    connection: &mut PgConnection,
+    target: &Target,
+    statement: String,
+    refused: impl FnOnce(&sqlx::Error) -> Error,
+) -> Result<u64> {
+    if !target.firing.off_for_delete.is_empty() {
+        execute(connection, &target.firing.off_for_delete).await?;
+    }
+    let gone = connection.execute(AssertSqlSafe(statement)).await;
+    let gone = gone.map_err(|error| refused(&error))?.rows_affected();
+    if !target.firing.on_for_delete.is_empty() {
+        execute(connection, &target.firing.on_for_delete).await?;
+    }
+    Ok(gone)
+}
+
 /// Deletes the rows with these keys, within a batch.
 pub(super) async fn delete(
     connection: &mut PgConnection,
@@ -30,24 +48,10 @@ pub(super) async fn delete(
     let locked = format!("select 1 from {} o join {DOOMED} s on {same} for update of o", target.table);
     execute(connection, &locked).await?;
     let referred = spare(connection, target, &same).await?;
-    if !target.firing.off_for_delete.is_empty() {
-        execute(connection, &target.firing.off_for_delete).await?;
-    }
-    let gone = connection
-        .execute(AssertSqlSafe(format!(
-            "delete from {} o using {DOOMED} s where {same}",
-            target.table
-        )))
-        .await
-        .map_err(|error| classify_write(&error, &target.wire))?;
-    if !target.firing.on_for_delete.is_empty() {
-        execute(connection, &target.firing.on_for_delete).await?;
-    }
+    let gone = format!("delete from {} o using {DOOMED} s where {same}", target.table);
+    let deleted = without_triggers(connection, target, gone, |error| classify_write(error, &target.wire)).await?;
     execute(connection, &format!("drop table {DOOMED}")).await?;
-    Ok(Deletion {
-        deleted: gone.rows_affected(),
-        referred,
-    })
+    Ok(Deletion { deleted, referred })
 }
 
 /// Puts the keys into a table of this transaction.

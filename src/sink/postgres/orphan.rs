@@ -5,6 +5,7 @@
 use arrow::record_batch::RecordBatch;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
+use super::delete::without_triggers;
 use super::session::execute;
 use super::target::Target;
 use crate::data::table::{ForeignKey, TableName};
@@ -142,23 +143,18 @@ pub(super) async fn remove(
     if !referred.is_empty() {
         return Ok(Removal::Referred(referred));
     }
-    if !target.firing.off_for_delete.is_empty() {
-        execute(connection, &target.firing.off_for_delete).await?;
-    }
-    let gone = connection
-        .execute(AssertSqlSafe(format!(
-            "delete from {} o using {AT_HAND} s, {ORPHANS} d where {same} and {orphan}",
-            target.table
-        )))
-        .await
-        .map_err(|error| classify(&error).during("taking out rows that refer to nothing"))?;
-    if gone.rows_affected() != found.len() as u64 {
+    let gone = format!(
+        "delete from {} o using {AT_HAND} s, {ORPHANS} d where {same} and {orphan}",
+        target.table
+    );
+    let refused = |error: &sqlx::Error| classify(error).during("taking out rows that refer to nothing");
+    let gone = without_triggers(connection, target, gone, refused).await?;
+    if gone != found.len() as u64 {
         return Err(Error::new(
             ErrorKind::Validation,
             format!(
-                "{} rows that refer to nothing were to be taken out, but {} were",
+                "{} rows that refer to nothing were to be taken out, but {gone} were",
                 found.len(),
-                gone.rows_affected()
             ),
         ));
     }
@@ -167,9 +163,6 @@ pub(super) async fn remove(
         &format!("delete from {ORPHANS} d using {AT_HAND} s where {orphan}"),
     )
     .await?;
-    if !target.firing.on_for_delete.is_empty() {
-        execute(connection, &target.firing.on_for_delete).await?;
-    }
     Ok(Removal::Removed(found))
 }
 
