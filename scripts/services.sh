@@ -475,6 +475,11 @@ cosmium_down() {
     kill "$pid"
 }
 
+# --- Cassandra ---------------------------------------------------------------------------------
+
+# shellcheck source=scripts/services/cassandra.sh
+. "$repository/scripts/services/cassandra.sh"
+
 # --- Chromium ----------------------------------------------------------------------------------
 
 # The browser that the tests open the page of a report in. It is started by each of them.
@@ -500,6 +505,9 @@ environment() {
     echo "export DBFERRY_TEST_POSTGRES_URL=postgres://$postgres_user:$postgres_password@$postgres_host:$postgres_port/postgres"
     echo "export DBFERRY_TEST_REDIS_URL=redis://$redis_user:$redis_password@$postgres_host:$redis_port/0"
     echo "export DBFERRY_TEST_REDIS_CLUSTER_URL=redis://$redis_user:$redis_password@$postgres_host:${redis_cluster_ports[0]},$postgres_host:${redis_cluster_ports[1]},$postgres_host:${redis_cluster_ports[2]}"
+    echo "export DBFERRY_TEST_SCYLLA_URL=scylla://$cassandra_user:$cassandra_password@$cassandra_host:$cassandra_port"
+    # Tests that stop and kill nodes start their own of these libraries.
+    echo "export DBFERRY_TEST_CASSANDRA=$cassandra_jars"
     # Only where it runs: the tests that could use it say so where it does not.
     if cosmium_pid >/dev/null; then
         echo "export DBFERRY_TEST_COSMIUM_URL=http://$postgres_host:$cosmium_port/"
@@ -516,6 +524,9 @@ dotenv() {
         echo "export ${name^^}_DB_URL=$server/${name}_db"
     done
     echo "export NOSTRIA_DATABASE_URL=$server/nostria"
+    echo "export VYRY_DATABASE_URL=$server/vyrydb"
+    echo "export VYRY_TARGET_URL=$server/vyry"
+    echo "export SCYLLA_URL=scylla://$cassandra_user:$cassandra_password@$cassandra_host:$cassandra_port/vyry"
     # The emulator of the tests, as README.md starts it; it takes any key.
     echo "export COSMOS_ENDPOINT=http://127.0.0.1:18081/"
     echo "export COSMOS_KEY=ZGJmZXJyeQ=="
@@ -525,10 +536,11 @@ docker_up() {
     docker_answers || fail "no Docker engine answers" "start one, or leave DBFERRY_SERVICES unset to use Debian's packages"
     say "starting the servers of docker-compose.yml"
     DBFERRY_POSTGRES_PORT=$postgres_port DBFERRY_REDIS_PORT=$redis_port DBFERRY_REDIS_CLUSTER_PORT=$redis_cluster_first \
-        DBFERRY_REDIS_CLUSTER_LAST=${redis_cluster_ports[5]} compose up --detach --wait >&2
+        DBFERRY_REDIS_CLUSTER_LAST=${redis_cluster_ports[5]} DBFERRY_CASSANDRA_PORT=$cassandra_port compose up --detach --wait >&2
     # The tests' own throw-away servers need the programs, too.
     postgres_install || say "PostgreSQL's programs are not here: tests that restart a server of their own will fail"
     redis_install || say "Redis's programs are not here: tests that start a server of their own will fail"
+    cassandra_install || say "Cassandra's libraries are not here: tests that start a node of their own will fail"
 }
 
 up() {
@@ -536,17 +548,20 @@ up() {
     if [ "${DBFERRY_SERVICES:-$(mode)}" = docker ]; then
         docker_up
         echo docker >"$mode_file"
-    elif postgres_install && redis_install; then
+    elif postgres_install && redis_install && cassandra_install; then
+        # The slowest to start comes up beside the others.
+        cassandra_is_up || cassandra_begin
         postgres_up
         redis_up
         redis_cluster_up
+        cassandra_up
         echo debian >"$mode_file"
     elif docker_answers; then
         docker_up
         echo docker >"$mode_file"
     else
-        fail "PostgreSQL or Redis is not installed and could not be" \
-            "as root: apt-get install postgresql redis-server" "or start a Docker engine and set DBFERRY_SERVICES=docker"
+        fail "PostgreSQL, Redis or Cassandra is not installed and could not be" \
+            "as root: apt-get install postgresql redis-server openjdk-17-jre-headless maven" "or start a Docker engine and set DBFERRY_SERVICES=docker"
     fi
     cosmium_up
     chromium_install || say "Chromium is not here and could not be installed: tests of the page of a report will fail"
@@ -560,6 +575,7 @@ down() {
     else
         postgres_down
         redis_down
+        cassandra_down
     fi
     cosmium_down
     rm -f "$mode_file"
@@ -575,15 +591,17 @@ status_of() {
 }
 
 status() {
-    local code=0 postgres=(postgres_is_up) redis=(redis_is_up) cluster=(redis_cluster_is_up)
+    local code=0 postgres=(postgres_is_up) redis=(redis_is_up) cluster=(redis_cluster_is_up) cql=(cassandra_is_up)
     if [ "$(mode)" = docker ]; then
         postgres=(compose exec -T postgres pg_isready -q -U "$postgres_user")
         redis=(compose exec -T redis redis-cli --user "$redis_user" --pass "$redis_password" -e ping)
         cluster=(compose exec -T redis-cluster sh /formed)
+        cql=(cassandra_answers)
     fi
     status_of postgres "$postgres_port" "${postgres[@]}" || code=1
     status_of redis "$redis_port" "${redis[@]}" || code=1
     status_of redis-cluster "$redis_cluster_first" "${cluster[@]}" || code=1
+    status_of cassandra "$cassandra_port" "${cql[@]}" || code=1
     # A program that tests start, no service.
     command -v chromium >/dev/null || printf '%-14s %-6s %-5s\n' chromium - missing
     # Not needed by any test alone: its state does not decide the exit code.
