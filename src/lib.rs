@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
-//! `main → cli → repair → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, ledger}
+//! `main → cli → repair → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, cql, ledger}
 //! → {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
@@ -44,6 +44,7 @@ pub mod document;
 pub mod config;
 pub mod mapping;
 
+pub mod cql;
 pub mod ledger;
 pub mod postgres;
 

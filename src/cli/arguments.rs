@@ -150,7 +150,8 @@ Examples:
   dbferry schema status mappings/game
   dbferry schema apply mappings/game --env embedded
 
-A project carries them as SQL files: migrations/CONNECTION/VERSION_NAME.up.sql and .down.sql."
+A project carries them as files: migrations/CONNECTION/VERSION_NAME.up.sql and .down.sql, or .up.cql
+and .down.cql for ScyllaDB and Cassandra."
     )]
     Schema(SchemaCommand),
 

@@ -160,6 +160,7 @@ pub(super) async fn open_sink(connection: &Connection, invocation: &Invocation) 
 pub(super) const fn creates(connection: &Connection) -> bool {
     match &connection.kind {
         ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } => *create_database,
+        ConnectionKind::Scylla(cluster) => cluster.create_database,
         ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => false,
     }
 }
@@ -169,6 +170,9 @@ fn untouched(connection: &Connection) -> Connection {
     let mut untouched = connection.clone();
     if let ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } = &mut untouched.kind {
         *create_database = false;
+    }
+    if let ConnectionKind::Scylla(cluster) = &mut untouched.kind {
+        cluster.create_database = false;
     }
     untouched
 }

@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use self::intent::{Action, Intent, Invocation};
 use self::output::Console;
+use crate::config::tls;
 use crate::{Error, ErrorKind, Result, error};
 
 /// How long what still runs in the background may take to close its files at the end.
@@ -61,6 +62,8 @@ pub fn main() -> ExitCode {
         }
     };
     log::start(&intent.console, intent.log);
+    // More than one library speaks TLS: all of them by one provider, installed before the first asks.
+    tls::install_provider();
     let console = &intent.console;
     let invocation = intent.action.invocation().cloned();
     let outcome = act(intent.action, console);

@@ -12,6 +12,7 @@ use super::table::{Align, Grid};
 use crate::data::stream::OnConflict;
 use crate::mapping::difference::Difference;
 use crate::mapping::keyed::told;
+use crate::pipeline::partitions::Partitions;
 use crate::pipeline::plan::{self, Options, Plan, PlannedStream};
 use crate::{Result, error};
 
@@ -86,9 +87,25 @@ fn described(number: usize, stream: &PlannedStream, counted: bool, color: bool) 
     }
     lines.extend(grid.render().lines().map(|line| format!("   {line}")));
     lines.extend(differences(stream, counted, color));
+    lines.extend(stream.partitions.as_ref().map(largest));
     let note = Tone::Caution.paint("note:", color);
     lines.extend(stream.notes.iter().map(|text| format!("   {note} {}", visible(text))));
     lines
+}
+
+/// `largest partition (conv_id, bucket): about 20,000 rows, 4.1 MB`.
+fn largest(partitions: &Partitions) -> String {
+    let sampled = if partitions.exact {
+        String::new()
+    } else {
+        format!(", by {} of the source", figures::counted(partitions.rows_read, "row"))
+    };
+    visible(&format!(
+        "   largest partition ({}): about {}, {}{sampled}",
+        partitions.key.join(", "),
+        figures::counted(partitions.largest_rows, "row"),
+        figures::bytes(partitions.largest_bytes)
+    ))
 }
 
 /// Where the target holds less than the source, and for how many rows that matters.

@@ -127,7 +127,18 @@ pub(super) fn where_to_look(connection: &Connection, project: &str) -> String {
             quoted(&path.display().to_string()),
             query("dbferry_reject")
         ),
-        ConnectionKind::Postgres { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => {
+        ConnectionKind::Scylla(cluster) => format!(
+            "SELECT record FROM {}.dbferry_reject WHERE project = '{}' ALLOW FILTERING;  -- in connection {}",
+            cluster.keyspace,
+            project.replace('\'', "''"),
+            connection.name
+        ),
+        ConnectionKind::Redis(server) => format!(
+            "redis-cli HVALS {}  # in connection {}",
+            quoted(&format!("{}dbferry:{{{project}}}:rejects", server.key_prefix)),
+            connection.name
+        ),
+        ConnectionKind::Postgres { .. } | ConnectionKind::Cosmos(_) => {
             format!("{};  -- in connection {}", query("dbferry.reject"), connection.name)
         }
     }

@@ -131,7 +131,7 @@ fn chosen(files: &Files, connection: Option<&str>) -> Result<Vec<Target>> {
         let error = Error::new(ErrorKind::Usage, error);
         return Err(if names.is_empty() {
             let folder = files.project.folder.join("migrations");
-            error.hint(format!("they are SQL files in {}/CONNECTION", folder.display()))
+            error.hint(format!("they are files in {}/CONNECTION", folder.display()))
         } else {
             error.hint(format!("it has some for {}", listed(&names)))
         });

@@ -44,6 +44,8 @@ pub enum ConnectionKind {
     Cosmos(Box<CosmosAccount>),
     /// A Redis server or cluster (sink only).
     Redis(Box<RedisServer>),
+    /// A keyspace of a ScyllaDB or Cassandra cluster (sink only).
+    Scylla(Box<ScyllaCluster>),
 }
 
 /// What a database that is created is like, where that is not left to the server.
@@ -65,6 +67,48 @@ pub struct RedisServer {
     pub ca_file: Option<PathBuf>,
     /// Put before every key, the ledger's too; empty outside of rehearsals.
     pub key_prefix: String,
+}
+
+/// A keyspace of a ScyllaDB or Cassandra cluster, and how it is written.
+#[derive(Debug, Clone)]
+pub struct ScyllaCluster {
+    /// Nodes to begin with, `host:port`; at least one.
+    pub nodes: Vec<String>,
+    /// User and password, where there are any.
+    pub credentials: Option<(String, SecretString)>,
+    /// Keyspace, as it is spelt.
+    pub keyspace: String,
+    /// Speak TLS; the certificate is always checked.
+    pub tls: bool,
+    /// PEM file with the authorities that certificates are checked against; `None` takes the
+    /// system's. Only with `tls`.
+    pub ca_file: Option<PathBuf>,
+    /// Datacenter whose nodes are asked; `None` asks all.
+    pub datacenter: Option<String>,
+    /// How frames are compressed.
+    pub compression: CqlCompression,
+    /// As a sink: create the keyspace where it is missing.
+    pub create_database: bool,
+    /// Replicas by datacenter of a keyspace that is created; some where `create_database` is set.
+    pub replication: BTreeMap<String, u64>,
+    /// How many requests are on their way at the same time; at least 1.
+    pub requests_in_flight_max: usize,
+    /// Rows of the first and of one of so many batches are read back; 0 reads none back.
+    pub read_back_every_batches: u64,
+}
+
+/// How frames between dbferry and the server are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum CqlCompression {
+    /// Not at all.
+    #[default]
+    None,
+    /// With LZ4.
+    Lz4,
+    /// With Snappy.
+    Snappy,
 }
 
 /// A Cosmos DB account, and what of it is read in which way.
@@ -120,6 +164,7 @@ impl ConnectionKind {
             Self::Postgres { .. } => "postgres",
             Self::Cosmos(_) => "cosmos",
             Self::Redis(_) => "redis",
+            Self::Scylla(_) => "scylla",
         }
     }
 
@@ -132,6 +177,7 @@ impl ConnectionKind {
             Self::Postgres { .. } => "Postgres",
             Self::Cosmos(_) => "Cosmos",
             Self::Redis(_) => "Redis",
+            Self::Scylla(_) => "ScyllaDB",
         }
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::connection::CosmosCredential;
+use super::connection::{CosmosCredential, CqlCompression};
 use super::secret::ValueEntry;
 use crate::data::document::Marked;
 
@@ -26,10 +26,12 @@ pub(super) struct ConnectionEntry {
     pub(super) path: Option<Marked<ValueEntry>>,
     /// Of `postgres`: `postgres://user:password@host:5432/database`, of `redis`:
     /// `redis://user:password@host:6379/0`, `rediss://…` or `redis+unix:///path?db=0`, of a
-    /// cluster some nodes with commas between them. Read from a variable or a file:
+    /// cluster some nodes with commas between them, of `scylla`:
+    /// `scylla://user:password@host:9042,host:9042/keyspace` or `scylla+tls://…`. Read from a
+    /// variable or a file:
     /// `url = { env = "GAME_DATABASE_URL" }`.
     pub(super) url: Option<Marked<ValueEntry>>,
-    /// Of `redis` with a `rediss://` URL: a PEM file with the authorities that the server's
+    /// Of `redis` with a `rediss://` URL and of `scylla` with a `scylla+tls://` one: a PEM file with the authorities that the server's
     /// certificate is checked against, relative to the current directory:
     /// `ca_file = "redis-ca.pem"`. The default is the system's.
     #[schemars(example = &"redis-ca.pem")]
@@ -87,6 +89,27 @@ pub(super) struct ConnectionEntry {
     /// Of `cosmos`: speak HTTP/2 where the server does: `http2 = false`. The default is true.
     #[schemars(example = false)]
     pub(super) http2: Option<Marked<bool>>,
+    /// Of `scylla` with `create_database = true`: how many replicas a keyspace which is created has
+    /// in each datacenter: `replication = { datacenter1 = 3 }`.
+    #[schemars(example = replicas())]
+    pub(super) replication: Option<Marked<BTreeMap<Marked<String>, Marked<Positive>>>>,
+    /// Of `scylla`: the datacenter whose nodes are asked, and which `local_quorum` is about:
+    /// `datacenter = "datacenter1"`. The default is any.
+    #[schemars(example = &"datacenter1")]
+    pub(super) datacenter: Option<Marked<String>>,
+    /// Of `scylla`: how what is sent and received is compressed: `compression = "lz4"`. The default
+    /// is "none".
+    #[schemars(example = &"lz4")]
+    pub(super) compression: Option<Marked<CqlCompression>>,
+    /// Of `scylla`: how many requests of one writing connection are on their way at the same time at
+    /// most: `requests_in_flight_max = 512`. The default is 256.
+    #[schemars(range(min = 1), example = 512)]
+    pub(super) requests_in_flight_max: Option<Marked<Positive>>,
+    /// Of `scylla`: the rows of the first batch of a stream and of one of so many are read back by
+    /// their keys before the batch counts as written; 1 reads back every batch, 0 none:
+    /// `read_back_every_batches = 10`. The default is 100.
+    #[schemars(example = 10)]
+    pub(super) read_back_every_batches: Option<Marked<u64>>,
     /// Leave out all streams that read or write this connection; the run says so:
     /// `disabled = true`. The default is false.
     #[schemars(example = true)]
@@ -107,6 +130,8 @@ pub(super) enum Kind {
     Cosmos,
     /// A Redis server or cluster; it is only written.
     Redis,
+    /// A keyspace of ScyllaDB or Cassandra; it is only written.
+    Scylla,
 }
 
 /// A number that must not be 0: nothing would ever be moved.
@@ -127,7 +152,14 @@ impl TryFrom<u64> for Positive {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Sqlite, Self::Pocketbase, Self::Postgres, Self::Cosmos, Self::Redis];
+    const ALL: [Self; 6] = [
+        Self::Sqlite,
+        Self::Pocketbase,
+        Self::Postgres,
+        Self::Cosmos,
+        Self::Redis,
+        Self::Scylla,
+    ];
 
     /// As written.
     pub(super) const fn name(self) -> &'static str {
@@ -137,6 +169,7 @@ impl Kind {
             Self::Postgres => "postgres",
             Self::Cosmos => "cosmos",
             Self::Redis => "redis",
+            Self::Scylla => "scylla",
         }
     }
 
@@ -144,10 +177,11 @@ impl Kind {
     pub(super) fn with(key: &str) -> &'static [Self] {
         match key {
             "path" => &[Self::Sqlite, Self::Pocketbase],
-            "url" => &[Self::Postgres, Self::Redis],
-            "ca_file" => &[Self::Redis],
+            "url" => &[Self::Postgres, Self::Redis, Self::Scylla],
+            "ca_file" => &[Self::Redis, Self::Scylla],
             "owner" | "encoding" => &[Self::Postgres],
-            "create_database" => &[Self::Sqlite, Self::Postgres],
+            "create_database" => &[Self::Sqlite, Self::Postgres, Self::Scylla],
+            "replication" | "datacenter" | "compression" | "requests_in_flight_max" | "read_back_every_batches" => &[Self::Scylla],
             _ => &[Self::Cosmos],
         }
     }
@@ -155,7 +189,7 @@ impl Kind {
 
 impl ConnectionEntry {
     /// Keys that not every kind has, with their places in the text.
-    pub(super) fn given(&self) -> [(&'static str, Option<Range<usize>>); 16] {
+    pub(super) fn given(&self) -> [(&'static str, Option<Range<usize>>); 21] {
         fn span<T>(value: Option<&Marked<T>>) -> Option<Range<usize>> {
             value.map(Marked::span)
         }
@@ -179,8 +213,17 @@ impl ConnectionEntry {
             ("pages_in_flight_max", span(self.pages_in_flight_max.as_ref())),
             ("accept_emulator_certificate", span(self.accept_emulator_certificate.as_ref())),
             ("http2", span(self.http2.as_ref())),
+            ("replication", span(self.replication.as_ref())),
+            ("datacenter", span(self.datacenter.as_ref())),
+            ("compression", span(self.compression.as_ref())),
+            ("requests_in_flight_max", span(self.requests_in_flight_max.as_ref())),
+            ("read_back_every_batches", span(self.read_back_every_batches.as_ref())),
         ]
     }
+}
+
+fn replicas() -> BTreeMap<String, u64> {
+    BTreeMap::from([("datacenter1".to_owned(), 3)])
 }
 
 /// What the schema says of keys together.
@@ -191,7 +234,7 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
         let refused: serde_json::Map<_, _> = refused.map(|(key, _)| ((*key).to_owned(), false.into())).collect();
         let mut then = match kind {
             Kind::Sqlite | Kind::Pocketbase => json!({ "required": ["path"] }),
-            Kind::Postgres | Kind::Redis => json!({ "required": ["url"] }),
+            Kind::Postgres | Kind::Redis | Kind::Scylla => json!({ "required": ["url"] }),
             Kind::Cosmos => json!({
                 "required": ["database", "containers"],
                 "anyOf": [{ "required": ["key"] }, { "required": ["connection_string"] }, { "required": ["credential"] }],
@@ -200,7 +243,7 @@ fn keys_by_kind(schema: &mut schemars::Schema) {
             }),
         };
         then["properties"] = refused.into();
-        if kind == Kind::Postgres {
+        if matches!(kind, Kind::Postgres | Kind::Scylla) {
             then["properties"]["url"] = json!({ "not": { "required": ["optional"] } });
         }
         json!({ "if": { "properties": { "kind": { "const": kind.name() } }, "required": ["kind"] }, "then": then })

@@ -11,7 +11,7 @@ use super::entry::{ConnectionEntry, Kind};
 use super::limits::Limits;
 use super::metrics::MetricsEntry;
 use super::secret::{Environment, Value};
-use super::{cosmos, redis, url};
+use super::{cosmos, redis, scylla, url};
 use crate::data::document::{Marked, Reader};
 use crate::data::finding::{Finding, Located};
 
@@ -73,6 +73,8 @@ pub(super) enum Address {
     Cosmos(Box<cosmos::Declared>),
     /// A Redis server or cluster.
     Redis(redis::Declared),
+    /// A keyspace of a ScyllaDB or Cassandra cluster.
+    Scylla(Box<scylla::Declared>),
 }
 
 impl Address {
@@ -84,6 +86,7 @@ impl Address {
             Self::Postgres { .. } => Kind::Postgres,
             Self::Cosmos(_) => Kind::Cosmos,
             Self::Redis(_) => Kind::Redis,
+            Self::Scylla(_) => Kind::Scylla,
         }
     }
 }
@@ -114,6 +117,7 @@ fn connection(reader: &mut Reader, name: Located<String>, entry: Marked<Connecti
     let address = match kind {
         Kind::Cosmos => Address::Cosmos(Box::new(cosmos::check(reader, entry, &span, &owner)?)),
         Kind::Redis => Address::Redis(redis::check(reader, entry, &span, &owner)?),
+        Kind::Scylla => Address::Scylla(Box::new(scylla::check(reader, entry, &span, &owner)?)),
         _ => one_address(reader, entry, kind, (&span, &owner))?,
     };
     Some(Declared { name, address, disabled })
@@ -146,7 +150,7 @@ fn one_address(reader: &mut Reader, entry: ConnectionEntry, kind: Kind, at: (&Ra
             create_database,
             new_database,
         }),
-        Kind::Cosmos | Kind::Redis => None,
+        Kind::Cosmos | Kind::Redis | Kind::Scylla => None,
     }
 }
 
@@ -182,7 +186,7 @@ fn refuse_others(reader: &mut Reader, entry: &ConnectionEntry, kind: Kind) {
             continue;
         };
         let help = match (key, kind) {
-            ("path", Kind::Postgres | Kind::Redis) => "it needs `url`",
+            ("path", Kind::Postgres | Kind::Redis | Kind::Scylla) => "it needs `url`",
             ("url", Kind::Sqlite | Kind::Pocketbase) => "it needs `path`",
             ("path" | "url", Kind::Cosmos) => "it needs `endpoint` and `key`, or `connection_string`",
             ("create_database", Kind::Pocketbase) => "PocketBase is only read: leave it out",
@@ -223,7 +227,7 @@ pub(super) fn address_fault(kind: Kind, text: &str) -> Option<Finding> {
         Kind::Sqlite | Kind::Pocketbase if text.contains('\0') => {
             ("it contains a NUL byte".to_owned(), "a path such as pb_data/data.db")
         }
-        Kind::Sqlite | Kind::Pocketbase | Kind::Cosmos | Kind::Redis => return None,
+        Kind::Sqlite | Kind::Pocketbase | Kind::Cosmos | Kind::Redis | Kind::Scylla => return None,
     };
     let what = if kind == Kind::Postgres {
         "the URL of a Postgres database"

@@ -161,6 +161,10 @@ fn connect(declared: &Declared, environment: &Environment) -> Result<Connection,
             let server = server.resolve(&name, environment).map_err(|finding| vec![finding])?;
             ConnectionKind::Redis(Box::new(server))
         }
+        Address::Scylla(cluster) => {
+            let cluster = cluster.resolve(&name, environment).map_err(|finding| vec![finding])?;
+            ConnectionKind::Scylla(Box::new(cluster))
+        }
     };
     Ok(Connection { name, kind })
 }

@@ -4,6 +4,7 @@
 //! reads the variables and secret files of one connection, when a command needs it.
 
 mod account;
+mod authority;
 pub mod connection;
 mod cosmos;
 mod entry;
@@ -13,6 +14,7 @@ pub mod load;
 mod mask;
 mod metrics;
 mod redis;
+mod scylla;
 pub mod secret;
 pub mod tls;
 mod url;

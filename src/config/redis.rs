@@ -5,11 +5,12 @@
 //! behind the URL is asked of the server.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::authority;
 use super::connection::RedisServer;
 use super::entry::ConnectionEntry;
 use super::mask;
@@ -22,9 +23,6 @@ const ENCODE: &str =
     "redis://user:password@host:6379/0, where `@ : / # ? % ,` in user and password are written %40 %3A %2F %23 %3F %25 %2C";
 const SOCKET: &str = "redis+unix:///path/to/redis.sock?db=0&user=name&pass=password";
 const CLUSTER: &str = "redis://user:password@host:6379,host:6380, where database 0 is the only one and no node is a Unix socket";
-
-/// The first line of every certificate in a PEM file.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// What is wrong, and what would be right.
 type Fault = (String, &'static str);
@@ -82,7 +80,7 @@ impl Declared {
             return Err(finding);
         }
         if let Some(path) = &self.ca_file {
-            check_authorities(path)?;
+            authority::check(path)?;
         }
         Ok(RedisServer {
             urls: nodes.into_iter().map(|node| SecretString::from(String::from(node))).collect(),
@@ -94,33 +92,11 @@ impl Declared {
     /// Who names authorities thinks that a certificate is checked.
     fn needless_authorities(&self, nodes: &[Url]) -> Option<Finding> {
         let path = self.ca_file.as_ref()?;
-        nodes.iter().any(|node| node.scheme() != "rediss").then(|| {
-            Finding::error(
-                "config::ca_file",
-                Some(path.place.clone()),
-                "the URL asks for no TLS, and so no certificate is checked",
-            )
-            .label("means nothing")
-            .help("write `rediss://` in the URL, or leave `ca_file` out")
-        })
+        nodes
+            .iter()
+            .any(|node| node.scheme() != "rediss")
+            .then(|| authority::needless(path, "rediss://"))
     }
-}
-
-/// Whether a file with certificates is there.
-fn check_authorities(path: &Located<String>) -> Result<(), Finding> {
-    let what = match std::fs::read(Path::new(&path.value)) {
-        Ok(text) if text.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE.as_bytes()) => return Ok(()),
-        Ok(_) => "holds no certificate".to_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-        Err(error) => format!("cannot be read: {}", error.kind()),
-    };
-    Err(Finding::error(
-        "config::ca_file",
-        Some(path.place.clone()),
-        format!("this file of authorities {what}"),
-    )
-    .label("named here")
-    .help("a PEM file with certificates; paths are relative to the current directory"))
 }
 
 fn bad(subject: &str, (fault, expected): Fault) -> Finding {
@@ -236,7 +212,7 @@ fn server_fault(url: &Url) -> Option<Fault> {
     }
     if [url.username(), url.password().unwrap_or_default()]
         .iter()
-        .any(|text| !is_encoded(text))
+        .any(|text| authority::decoded(text).is_none())
     {
         return Some(("its user or password is not percent-encoded UTF-8".to_owned(), ENCODE));
     }
@@ -265,21 +241,6 @@ fn socket_fault(url: &Url) -> Option<Fault> {
 
 fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
-}
-
-/// Whether every `%` begins a byte, and the bytes are text.
-fn is_encoded(text: &str) -> bool {
-    let mut bytes = Vec::new();
-    let mut parts = text.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for part in parts {
-        let Some(byte) = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
-            return false;
-        };
-        bytes.push(byte);
-        bytes.extend(part[2..].bytes());
-    }
-    std::str::from_utf8(&bytes).is_ok()
 }
 
 #[cfg(test)]
@@ -375,21 +336,5 @@ mod tests {
         for text in ["redis://h:6379/0", "unix:///s?db=1", "redis://a,b"] {
             assert!(!has_password(text), "{text}");
         }
-    }
-
-    #[test]
-    fn authorities_are_looked_for() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| Located {
-            value: folder.path().join(name).display().to_string(),
-            place: crate::data::finding::Place::nowhere(),
-        };
-        std::fs::write(folder.path().join("good.pem"), format!("# ours\n{CERTIFICATE}\n")).expect("written");
-        std::fs::write(folder.path().join("bad.pem"), "-----BEGIN PRIVATE KEY-----").expect("written");
-        assert!(check_authorities(&at("good.pem")).is_ok());
-        let message = |name| check_authorities(&at(name)).expect_err("no authorities").message;
-        assert_eq!(message("bad.pem"), "this file of authorities holds no certificate");
-        assert_eq!(message("none.pem"), "this file of authorities does not exist");
-        assert!(message(".").starts_with("this file of authorities cannot be read: "));
     }
 }

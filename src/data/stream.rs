@@ -113,6 +113,49 @@ pub enum Triggers {
     On,
 }
 
+/// How many replicas have to answer before a row counts as written, where the target asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// One, wherever it is.
+    One,
+    /// One of the datacenter that is asked.
+    LocalOne,
+    /// Most of those of the datacenter that is asked.
+    #[default]
+    LocalQuorum,
+    /// Most of all.
+    Quorum,
+    /// Most of those of each datacenter.
+    EachQuorum,
+    /// All.
+    All,
+}
+
+impl Consistency {
+    /// As a mapping spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::LocalOne => "local_one",
+            Self::LocalQuorum => "local_quorum",
+            Self::Quorum => "quorum",
+            Self::EachQuorum => "each_quorum",
+            Self::All => "all",
+        }
+    }
+}
+
+/// What a mapping says of how rows are written, beside their values; of a target that speaks CQL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RowOptions {
+    /// Replicas that answer.
+    pub consistency: Consistency,
+    /// Column with the moment at which a row expires; one of those that are written.
+    pub expires_at: Option<String>,
+}
+
 /// What a sink has to know of a stream to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamTarget {
@@ -134,4 +177,14 @@ pub struct StreamTarget {
     pub keys_distinct: bool,
     /// How rows become keys, where the target is no table.
     pub keyed: Option<Arc<Layout>>,
+    /// How rows are written, where the target is a table of a CQL keyspace.
+    pub options: RowOptions,
+}
+
+impl StreamTarget {
+    /// Whether rows vanish by themselves: how many are left says nothing then.
+    #[must_use]
+    pub fn expires(&self) -> bool {
+        self.options.expires_at.is_some() || self.keyed.as_ref().is_some_and(|layout| layout.expiry.is_some())
+    }
 }

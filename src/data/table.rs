@@ -69,6 +69,8 @@ pub struct Column {
     /// there is such a form (Postgres: its binary one). A column that is taken as it is into one
     /// with the same text, and that has no narrower limits, is passed on byte by byte.
     pub wire: Option<String>,
+    /// Of a list: its elements have no order of their own, and no two of them are equal.
+    pub unordered: bool,
 }
 
 impl Column {
@@ -81,6 +83,7 @@ impl Column {
             fill: Fill::Nothing,
             flexible: false,
             wire: None,
+            unordered: false,
         }
     }
 }

@@ -210,7 +210,7 @@ pub(crate) fn quoted(out: &mut String, text: &str) {
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar carried
 /// on in both directions.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     // Counted from 0000-03-01, so that a leap day ends its year and a cycle of 400 years.
     let days = days + 719_468;
     let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));

@@ -141,6 +141,7 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
     let columns = pairs(reader, entry.columns);
     let same_name_columns = entry.same_name_columns.map(|flag| reader.locate(flag));
     let allow_precision_loss = located(reader, entry.allow_precision_loss);
+    let consistency = entry.consistency.map(|consistency| reader.locate(consistency));
     let triggers = entry.triggers.as_ref().map(|triggers| *triggers.get()).unwrap_or_default();
     let options = keyed::Options {
         key_type: entry.r#type,
@@ -151,6 +152,7 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         moments: entry.moments,
         on_collision: entry.on_collision,
         triggers: entry.triggers,
+        consistency: consistency.clone(),
         same_name_columns: same_name_columns.clone(),
         allow_precision_loss: allow_precision_loss.clone(),
     };
@@ -162,6 +164,8 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         to: target.to,
         key: target.key,
         keyed: target.keyed,
+        consistency,
+        expires_at: target.expires_at,
         source_key: entry.source_key.map(|list| located(reader, list.into_inner())),
         on_conflict: entry.on_conflict,
         triggers,

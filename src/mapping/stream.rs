@@ -7,7 +7,7 @@ use super::document::{Document, Field};
 use super::keyed::Keyed;
 pub use crate::data::finding::Located;
 use crate::data::finding::Place;
-use crate::data::stream::{OnConflict, Triggers};
+use crate::data::stream::{Consistency, OnConflict, Triggers};
 use crate::data::table::TableName;
 
 /// A table at a connection, `connection.table` or `connection.schema.table` in a file.
@@ -180,6 +180,10 @@ pub struct Stream {
     pub key: Vec<Located<String>>,
     /// How its rows become keys, where the target is no table.
     pub keyed: Option<Keyed>,
+    /// Replicas that have to answer (`consistency`), where the mapping says it.
+    pub consistency: Option<Located<Consistency>>,
+    /// Column with the moment at which a row of a table expires (`expires_at`).
+    pub expires_at: Option<Located<String>>,
     /// Source key columns, where the mapping names them (`source_key`).
     pub source_key: Option<Vec<Located<String>>>,
     /// What happens to rows that exist.
@@ -226,6 +230,8 @@ impl Stream {
             to,
             key: Vec::new(),
             keyed: None,
+            consistency: None,
+            expires_at: None,
             source_key: None,
             on_conflict: OnConflict::Error,
             triggers: Triggers::Off,

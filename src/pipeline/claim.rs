@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::data::column::ColumnType;
     use crate::data::keyed::{Moments, Pattern};
-    use crate::data::stream::{OnConflict, Triggers};
+    use crate::data::stream::{OnConflict, RowOptions, Triggers};
     use crate::data::table::{Column, TableName};
 
     fn target(key_type: KeyType, pattern: &str) -> StreamTarget {
@@ -155,6 +155,7 @@ mod tests {
             triggers: Triggers::Off,
             keys_distinct: false,
             keyed: Some(Arc::new(layout)),
+            options: RowOptions::default(),
         }
     }
 

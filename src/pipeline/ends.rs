@@ -101,8 +101,10 @@ fn resolve(config: &Config, streams: &[&Stream]) -> Result<BTreeMap<String, Conn
 
 /// A server that is down may be up later; a file that is not there was misspelt.
 fn may_come_back(connection: &Connection, error: &Error) -> bool {
-    matches!(connection.kind, ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_))
-        && error.kind().policy().retry == Retry::Backoff
+    matches!(
+        connection.kind,
+        ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_) | ConnectionKind::Scylla(_)
+    ) && error.kind().policy().retry == Retry::Backoff
 }
 
 /// The connection, with the leave to create a missing database only where the caller gives it.
@@ -110,6 +112,9 @@ fn allowed(connection: &Connection, create: bool) -> Connection {
     let mut allowed = connection.clone();
     if let ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } = &mut allowed.kind {
         *create_database &= create;
+    }
+    if let ConnectionKind::Scylla(cluster) = &mut allowed.kind {
+        cluster.create_database &= create;
     }
     allowed
 }
@@ -120,7 +125,9 @@ fn identity(connection: &Connection) -> String {
             let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             format!("{} {}", connection.kind.name(), path.display())
         }
-        ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_) => format!("{} {}", connection.kind.name(), connection.name),
+        ConnectionKind::Postgres { .. } | ConnectionKind::Redis(_) | ConnectionKind::Scylla(_) => {
+            format!("{} {}", connection.kind.name(), connection.name)
+        }
         ConnectionKind::Cosmos(account) => format!("cosmos {} {}", account.endpoint, account.database),
     }
 }

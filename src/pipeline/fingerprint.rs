@@ -38,6 +38,10 @@ pub fn fingerprint(
     if let Some(layout) = &write.keyed {
         settings.push_str(&layout.describe());
     }
+    // How many replicas answer is no part of what is written.
+    if let Some(column) = &write.options.expires_at {
+        settings.extend([" expires at ", column]);
+    }
     let mapping = hash(&[
         project,
         &write.stream,

@@ -24,6 +24,7 @@ mod later;
 pub mod mend;
 mod not_covered;
 mod orphans;
+pub mod partitions;
 pub mod passes;
 pub mod plan;
 mod planned;

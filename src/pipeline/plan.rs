@@ -10,6 +10,7 @@ use super::ends::{Ends, Opening};
 use super::follow;
 use super::later::{self, Later};
 use super::not_covered::LeftToOthers;
+use super::partitions::{self, Partitions};
 use super::passes::{self, Pass};
 use super::report::SpentReport;
 use super::shape::check_stream;
@@ -131,6 +132,8 @@ pub struct PlannedStream {
     pub checkpoint: Option<Checkpoint>,
     /// What the operator should know.
     pub notes: Vec<String>,
+    /// Its largest partition, where its target has some and it was asked for.
+    pub partitions: Option<Partitions>,
     /// Foreign keys that are taken away for the load and put back afterwards.
     pub suspended: Vec<Suspended>,
     pub(crate) source_connection: String,
@@ -247,10 +250,19 @@ pub(super) async fn plan_over(
         sources: ends.sources,
         sinks: ends.sinks,
     };
-    if options.cost {
-        plan.passes = passes::paid(&plan).await?;
-    }
+    measure(&mut plan, options).await?;
     Ok(plan)
+}
+
+/// What has to be read for it.
+async fn measure(plan: &mut Plan, options: &Options) -> Result<()> {
+    if options.cost {
+        plan.passes = passes::paid(plan).await?;
+    }
+    if options.coverage {
+        partitions::look(plan).await?;
+    }
+    Ok(())
 }
 
 impl Plan {

@@ -9,7 +9,7 @@ use super::plan::{Options, PlannedColumn, PlannedStream};
 use super::shape::Shape;
 use super::{difference, fingerprint, foreign_keys};
 use crate::data::column::ColumnType;
-use crate::data::stream::StreamTarget;
+use crate::data::stream::{Consistency, RowOptions, StreamTarget};
 use crate::data::table::TableName;
 use crate::ledger::Checkpoint;
 use crate::mapping::stream::From;
@@ -99,21 +99,13 @@ fn planned(
     if !keys_distinct {
         notes.push("two source rows may share a target key: every key is claimed before it is written".to_owned());
     }
+    notes.extend(few_replicas(stream));
     let columns = planned_columns(stream, &shape);
     let checkpoint = checkpoints
         .get(&stream.to.value.connection)
         .and_then(|all| Checkpoint::whole(all.iter().filter(|checkpoint| checkpoint.stream == name)));
     let only_writer = all.iter().filter(|other| other.to.value == stream.to.value).count() == 1;
-    let write = StreamTarget {
-        stream: name.clone(),
-        table: shape.target.name.clone(),
-        columns: shape.transform.target_columns().to_vec(),
-        key: stream.key.iter().map(|key| key.value.clone()).collect(),
-        on_conflict: stream.on_conflict,
-        triggers: stream.triggers,
-        keys_distinct,
-        keyed: stream.keyed.as_ref().map(|keyed| Arc::clone(&keyed.layout)),
-    };
+    let write = written(stream, &shape, keys_distinct);
     PlannedStream {
         leaves: LeftToOthers::nothing(project, stream, &source),
         source,
@@ -130,6 +122,7 @@ fn planned(
         rows_estimate: shape.source.rows_estimate,
         checkpoint,
         notes,
+        partitions: None,
         suspended: Vec::new(),
         fingerprint: fingerprint::fingerprint(
             &project.name,
@@ -156,6 +149,39 @@ fn planned(
         follows: false,
         name,
     }
+}
+
+/// What the sink has to know of a stream.
+fn written(stream: &Stream, shape: &Shape, keys_distinct: bool) -> StreamTarget {
+    StreamTarget {
+        stream: stream.name.value.clone(),
+        table: shape.target.name.clone(),
+        columns: shape.transform.target_columns().to_vec(),
+        key: stream.key.iter().map(|key| key.value.clone()).collect(),
+        on_conflict: stream.on_conflict,
+        triggers: stream.triggers,
+        keys_distinct,
+        keyed: stream.keyed.as_ref().map(|keyed| Arc::clone(&keyed.layout)),
+        options: RowOptions {
+            consistency: stream
+                .consistency
+                .as_ref()
+                .map(|consistency| consistency.value)
+                .unwrap_or_default(),
+            expires_at: stream.expires_at.as_ref().map(|column| column.value.clone()),
+        },
+    }
+}
+
+/// What one replica has confirmed may be lost with it.
+fn few_replicas(stream: &Stream) -> Option<String> {
+    let consistency = stream.consistency.as_ref()?.value;
+    matches!(consistency, Consistency::One | Consistency::LocalOne).then(|| {
+        format!(
+            "consistency = \"{}\": a row counts as written when one replica has it, and may be lost with that one; rows are not read back",
+            consistency.name()
+        )
+    })
 }
 
 /// Whether no two source rows can have one target key. Where keys are rendered from values, these

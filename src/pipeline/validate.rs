@@ -24,9 +24,12 @@ pub(super) async fn completion(
         return Ok(());
     }
     let stream = job.stream;
-    let expires = stream.write.keyed.as_ref().is_some_and(|layout| layout.expiry.is_some());
     // What has expired since is no loss: the replies to every batch have said that its rows were there.
-    let target = if expires { None } else { Some(session.count().await?) };
+    let target = if stream.write.expires() {
+        None
+    } else {
+        Some(session.count().await?)
+    };
     let counts = checkpoint.counts;
     let disagree = |what: String| Err(Error::new(ErrorKind::Validation, format!("stream `{}`: {what}", stream.name)));
     progress.warnings.clear();
@@ -69,7 +72,7 @@ pub(super) async fn complete_before(
 ) -> Result<()> {
     let target = session.count().await?;
     let counts = checkpoint.counts;
-    if target == 0 && !expires(job) && counts.inserted + counts.updated + counts.skipped > 0 {
+    if target == 0 && !job.stream.write.expires() && counts.inserted + counts.updated + counts.skipped > 0 {
         // Nobody empties a table row by row: it was dropped, made again, or truncated.
         return Err(Error::new(
             ErrorKind::Checkpoint,
@@ -102,17 +105,11 @@ pub(super) async fn complete_before(
 fn missing(job: &Job<'_>, checkpoint: &Checkpoint, target: u64) -> Option<String> {
     let counts = checkpoint.counts;
     let arrived = counts.inserted + counts.updated + counts.skipped;
-    let told = target < arrived && job.stream.write.keys_distinct && !expires(job);
+    let told = target < arrived && job.stream.write.keys_distinct && !job.stream.write.expires();
     let place = if job.stream.write.keyed.is_some() {
         "its keys hold"
     } else {
         "the table holds"
     };
     told.then(|| format!("{arrived} rows arrived, and {place} {target}"))
-}
-
-/// Its keys vanish by themselves: how many are left says nothing.
-fn expires(job: &Job<'_>) -> bool {
-    let keyed = job.stream.write.keyed.as_ref();
-    keyed.is_some_and(|layout| layout.expiry.is_some())
 }

@@ -249,6 +249,7 @@ fn column(row: &PgRow, resolved: Resolved) -> Result<(Column, Detail)> {
         fill,
         flexible: false,
         wire: resolved.wire,
+        unordered: false,
         ty: resolved.ty,
     };
     let detail = Detail {

@@ -1,10 +1,13 @@
-//! Schema migrations of targets: SQL files of a project that create and change tables.
+//! Schema migrations of targets: files of a project with statements that create and change tables.
 //!
 //! A folder holds pairs `<version>_<name>.up.sql` and `<version>_<name>.down.sql`, or files
 //! `<version>_<name>.sql` that cannot be reverted. What was applied is recorded in the target in
 //! sqlx's own table `_sqlx_migrations` with a checksum, so that sqlx and its command line see
 //! the same. Each file runs in one transaction together with its record, unless it begins with
 //! `-- no-transaction`. An applied file is never changed: another checksum is refused.
+//!
+//! A keyspace of ScyllaDB or Cassandra takes files that end in `.cql` instead, and records them in a
+//! table of dbferry's own: `cql` says how.
 //!
 //! This module knows neither streams nor the ledger.
 
@@ -18,12 +21,13 @@ use crate::data::table::MIGRATIONS_TABLE;
 use crate::mapping::Project;
 use crate::{Error, ErrorKind, Result, sink};
 
+mod cql;
 mod failure;
 mod folder;
 mod postgres;
 mod sqlite;
 
-use folder::{Script, ScriptFile};
+use folder::{Language, Script, ScriptFile};
 
 /// A migration of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,14 @@ trait Database: Send {
 
     /// Runs the file that undoes a script and forgets its record.
     async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()>;
+
+    /// Gives back its lock, where dropping alone does not.
+    async fn release(&mut self) {}
+
+    /// What a user runs to have the record of a version forgotten.
+    fn forget(&self, version: i64) -> String {
+        format!("delete from {MIGRATIONS_TABLE} where version = {version}")
+    }
 }
 
 /// The folder of a project with migrations for a connection, if there is one:
@@ -98,7 +110,7 @@ pub fn folder_for(project: &Project, connection: &Connection) -> Result<Option<P
         }
         if path.exists() {
             return Err(Error::new(ErrorKind::Config, format!("{} is not a folder", path.display()))
-                .hint("migrations of a connection are SQL files in a folder of its name"));
+                .hint("migrations of a connection are files in a folder of its name"));
         }
     }
     Ok(None)
@@ -106,7 +118,7 @@ pub fn folder_for(project: &Project, connection: &Connection) -> Result<Option<P
 
 /// All migrations of a folder and of the target, by version. Writes nothing.
 pub async fn status(connection: &Connection, folder: &Path) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder)?;
+    let scripts = folder::read(folder, language(connection))?;
     let history = match open_if_exists(connection).await? {
         Some(mut database) => database.history().await?,
         None => Vec::new(),
@@ -126,16 +138,22 @@ pub async fn status(connection: &Connection, folder: &Path) -> Result<Vec<Migrat
 /// [`ErrorKind::Mapping`] with the place in the file where one fails; those before it stay.
 /// [`ErrorKind::Validation`] where an applied migration was changed or is gone: nothing is done.
 pub async fn apply(connection: &Connection, folder: &Path) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder)?;
+    let scripts = folder::read(folder, language(connection))?;
     let mut database = create(connection).await?;
+    let applied = apply_all(&mut *database, &scripts, folder).await;
+    database.release().await;
+    applied
+}
+
+async fn apply_all(database: &mut dyn Database, scripts: &[Script], folder: &Path) -> Result<Vec<Migration>> {
     database.prepare().await?;
     let history = database.history().await?;
     for record in &history {
         let script = scripts.iter().find(|script| script.version == record.version);
-        record.against(script).expect_intact(folder)?;
+        record.against(script).expect_intact(folder, database)?;
     }
     let mut applied = Vec::new();
-    for script in &scripts {
+    for script in scripts {
         if history.iter().all(|record| record.version != script.version) {
             database.apply(script).await?;
             applied.push(Migration {
@@ -153,10 +171,16 @@ pub async fn apply(connection: &Connection, folder: &Path) -> Result<Vec<Migrati
 /// # Errors
 /// [`ErrorKind::Validation`] where one of them has no file that undoes it: nothing is done.
 pub async fn revert(connection: &Connection, folder: &Path, to: Option<i64>) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder)?;
+    let scripts = folder::read(folder, language(connection))?;
     let Some(mut database) = open_if_exists(connection).await? else {
         return Ok(Vec::new());
     };
+    let reverted = revert_all(&mut *database, &scripts, folder, to).await;
+    database.release().await;
+    reverted
+}
+
+async fn revert_all(database: &mut dyn Database, scripts: &[Script], folder: &Path, to: Option<i64>) -> Result<Vec<Migration>> {
     database.prepare().await?;
     let mut history = database.history().await?;
     history.reverse();
@@ -170,11 +194,11 @@ pub async fn revert(connection: &Connection, folder: &Path, to: Option<i64>) -> 
         let migration = record.against(script);
         // What was changed after it was applied may be undone, to apply it anew.
         if migration.state != State::Changed {
-            migration.expect_intact(folder)?;
+            migration.expect_intact(folder, database)?;
         }
         let (script, down) = script
             .and_then(|script| Some((script, script.down.as_ref()?)))
-            .ok_or_else(|| migration.no_way_back(folder))?;
+            .ok_or_else(|| migration.no_way_back(folder, scripts))?;
         steps.push((script, down));
     }
     let mut reverted = Vec::new();
@@ -218,7 +242,7 @@ impl Record {
 
 impl Migration {
     /// Nothing can be built on a migration of which it is not known what it did.
-    fn expect_intact(&self, folder: &Path) -> Result<()> {
+    fn expect_intact(&self, folder: &Path, database: &dyn Database) -> Result<()> {
         let Self {
             version, description, ..
         } = self;
@@ -235,12 +259,12 @@ impl Migration {
             State::FileMissing => fault("is applied, but its file is gone", format!("restore its file in {folder}")),
             State::Unfinished => fault(
                 "was begun outside a transaction and not finished",
-                format!("undo by hand what it did, then `delete from {MIGRATIONS_TABLE} where version = {version}`"),
+                format!("undo by hand what it did, then `{}`", database.forget(*version)),
             ),
         }
     }
 
-    fn no_way_back(&self, folder: &Path) -> Error {
+    fn no_way_back(&self, folder: &Path, scripts: &[Script]) -> Error {
         let Self {
             version, description, ..
         } = self;
@@ -249,19 +273,31 @@ impl Migration {
             format!("migration {version} ({description}) cannot be reverted: it has no file that undoes it"),
         )
         .hint(format!(
-            "write one beside its own in {}, named as it is with `.down.sql` at the end",
-            folder.display()
+            "write one beside its own in {}, named as it is with `.down.{}` at the end",
+            folder.display(),
+            scripts.first().map_or("sql", |script| script.up.extension())
         ))
+    }
+}
+
+/// What the migrations of a connection are written in.
+fn language(connection: &Connection) -> Language {
+    match connection.kind {
+        ConnectionKind::Scylla(_) => Language::Cql,
+        _ => Language::Sql,
     }
 }
 
 /// Connects; creates the database where it is missing and the connection allows it.
 async fn create(connection: &Connection) -> Result<Box<dyn Database>> {
-    // Opening the sink says all there is to say of an address or a path, and creates a database.
-    drop(sink::open(connection).await?);
+    if !matches!(connection.kind, ConnectionKind::Scylla(_)) {
+        // Opening the sink says all there is to say of an address or a path, and creates a database.
+        drop(sink::open(connection).await?);
+    }
     match &connection.kind {
         ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteDatabase::create(&connection.name, path)?)),
         ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresDatabase::open(&connection.name, url).await?)),
+        ConnectionKind::Scylla(cluster) => Ok(Box::new(cql::CqlDatabase::create(&connection.name, cluster).await?)),
         ConnectionKind::Pocketbase { .. } | ConnectionKind::Cosmos(_) | ConnectionKind::Redis(_) => Err(no_target(connection)),
     }
 }
@@ -275,6 +311,10 @@ async fn open_if_exists(connection: &Connection) -> Result<Option<Box<dyn Databa
             None => None,
         },
         ConnectionKind::Postgres { url, .. } => match postgres::PostgresDatabase::open_if_exists(name, url).await? {
+            Some(database) => Some(Box::new(database)),
+            None => None,
+        },
+        ConnectionKind::Scylla(cluster) => match cql::CqlDatabase::open_if_exists(name, cluster).await? {
             Some(database) => Some(Box::new(database)),
             None => None,
         },

@@ -23,6 +23,7 @@ mod gather;
 mod pocketbase;
 mod postgres;
 mod reader;
+mod scylla;
 mod sqlite;
 mod urgency;
 
@@ -170,8 +171,8 @@ pub async fn open(connection: &Connection) -> Result<Box<dyn Source>> {
         ConnectionKind::Sqlite { path, .. } => Ok(Box::new(sqlite::SqliteSource::open(&connection.name, path).await?)),
         ConnectionKind::Pocketbase { path } => Ok(Box::new(pocketbase::PocketbaseSource::open(&connection.name, path).await?)),
         ConnectionKind::Postgres { url, .. } => Ok(Box::new(postgres::PostgresSource::open(&connection.name, url).await?)),
-        // LEAD: the reader's `open` goes here before anything of this branch reaches main.
         ConnectionKind::Cosmos(account) => Ok(Box::new(cosmos::CosmosSource::open(account).await?)),
+        ConnectionKind::Scylla(cluster) => Ok(Box::new(scylla::ScyllaSource::open(&connection.name, cluster).await?)),
         ConnectionKind::Redis(_) => Err(Error::new(
             ErrorKind::Config,
             format!(

@@ -1,4 +1,5 @@
-//! dbferry's own functions, for what SQL has no word for: stable UUIDs, empty text, documents.
+//! dbferry's own functions, for what SQL has no word for: stable UUIDs, empty text, documents,
+//! buckets of time.
 //!
 //! All of them are immutable (Invariant 5) and work on whole columns. A row that a function
 //! refuses is an error of the whole call, whose message is a constant sentence without the value
@@ -19,6 +20,7 @@ use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, Scalar
 use super::cast::{self, document, json as json_cast};
 
 mod arguments;
+mod bucket;
 mod identity;
 mod json;
 mod pointer;
@@ -26,7 +28,7 @@ mod scalar;
 mod table;
 
 use arguments::Argument;
-use table::{ENTRIES, Entry, Null};
+use table::{Constant, ENTRIES, Entry, Null};
 
 pub use table::Reference;
 
@@ -52,7 +54,7 @@ pub fn reference() -> impl ExactSizeIterator<Item = &'static Reference> {
 }
 
 /// Everything that a function can say of a row.
-const SENTENCES: [&str; 11] = [
+const SENTENCES: [&str; 12] = [
     json::NO_KEY,
     json::SAME_KEY,
     json::NO_FORM,
@@ -64,6 +66,7 @@ const SENTENCES: [&str; 11] = [
     pointer::NAMED_TWICE,
     scalar::INSTANT_RANGE,
     scalar::FINER,
+    bucket::ENDLESS,
 ];
 
 /// What one of our functions said of a row; `None` for an error that came from elsewhere, whose
@@ -135,12 +138,7 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        if let Some(Some(path)) = self.entry.path.and_then(|at| arguments.scalar_arguments.get(at)) {
-            let path = path.try_as_str().flatten();
-            if let Some(Err(why)) = path.map(pointer::Pointer::parse) {
-                return plan_err!("{why}");
-            }
-        }
+        self.entry.constant.check(arguments.scalar_arguments)?;
         let nullable = match self.entry.null {
             Null::Never => false,
             Null::Inherited => arguments.arg_fields.iter().any(|field| field.is_nullable()),
@@ -164,6 +162,36 @@ impl ScalarUDFImpl for Function {
         }
         Ok(ColumnarValue::Array(answer))
     }
+}
+
+impl Constant {
+    fn check(self, constants: &[Option<&ScalarValue>]) -> Result<()> {
+        let at = |at: usize| constants.get(at).copied().flatten();
+        match self {
+            Self::None => Ok(()),
+            Self::Path(place) => {
+                let path = at(place).and_then(|path| path.try_as_str().flatten());
+                if let Some(Err(why)) = path.map(pointer::Pointer::parse) {
+                    return plan_err!("{why}");
+                }
+                Ok(())
+            }
+            Self::Days(place) => {
+                if let Some(ScalarValue::Int64(Some(1..))) = at(place) {
+                    return Ok(());
+                }
+                plan_err!("{}", bucket::NO_DAYS)
+            }
+        }
+    }
+}
+
+/// What one of our functions says of a constant in a plan, found in the engine's message.
+#[must_use]
+pub fn said_of_constant(message: &str) -> Option<&'static str> {
+    [bucket::NO_DAYS, pointer::BAD_PATH]
+        .into_iter()
+        .find(|sentence| message.contains(sentence))
 }
 
 /// An argument in a representation that the casts know, with what it means.

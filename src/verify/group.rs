@@ -107,7 +107,7 @@ impl Group {
             let source = open(ends.tables, &first.sink_connection)?;
             let form = mapped_side::form(first);
             let table = TableSide::open(source, kind, &first.write, form, ends.limits).await?;
-            group.subject = Some(Carried::new(first, table, !group.negative_zero));
+            group.subject = Some(Carried::new(first, table, kind));
         }
         let mut forms: Vec<Form> = Vec::new();
         for place in places {

@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use super::expiry::Expiry;
 use super::side::{self, Compared, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
 use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
@@ -30,6 +31,8 @@ pub(super) struct MappedSide {
     /// Makes the key's columns alone.
     narrow: Option<Arc<Transform>>,
     form: Form,
+    /// Rows end by themselves.
+    expiry: Option<Expiry>,
     limits: Limits,
     /// Rows in key order, from this place on.
     in_order: bool,
@@ -47,6 +50,7 @@ pub(super) fn form(stream: &PlannedStream) -> Form {
         .map(|(column, ty)| Compared {
             name: column.name.clone(),
             ty,
+            unordered: column.unordered,
         })
         .collect();
     let place = |name: &String| columns.iter().position(|column| column.name == *name);
@@ -76,6 +80,7 @@ impl MappedSide {
             transform: Arc::clone(&stream.transform),
             narrow: narrow.map(Arc::new),
             form,
+            expiry: Expiry::of(&stream.write),
             limits,
             in_order: false,
             place: None,
@@ -138,6 +143,8 @@ impl Side for MappedSide {
         request.piece = piece;
         // Who falls out of step goes on alone after its last position, which wants an order.
         request.any_order &= self.seat.is_none();
+        // Of keys alone it is not known; whoever wants the rows finds out.
+        let expiry = self.expiry.filter(|_| !narrow);
         let mut batches = match &self.seat {
             Some(seat) => seat.read(request).await?,
             None => self.source.read(request).await?,
@@ -146,7 +153,7 @@ impl Side for MappedSide {
         // The transform is pure computation: it gets a thread of its own.
         tokio::task::spawn_blocking(move || {
             while let Some(batch) = batches.blocking_recv() {
-                let portion = batch.and_then(|batch| mapped(&transform, &batch, project.as_deref(), handles));
+                let portion = batch.and_then(|batch| mapped(&transform, &batch, project.as_deref(), (handles, expiry)));
                 let failed = portion.is_err();
                 if sender.blocking_send(portion).is_err() || failed {
                     break;
@@ -157,25 +164,39 @@ impl Side for MappedSide {
     }
 }
 
-fn mapped(transform: &Transform, source: &SourceBatch, project: Option<&[usize]>, handles: bool) -> Result<Portion> {
+fn mapped(
+    transform: &Transform,
+    source: &SourceBatch,
+    project: Option<&[usize]>,
+    (handles, expiry): (bool, Option<Expiry>),
+) -> Result<Portion> {
     let target = transform.apply(source)?;
     let accounted = target.rows.num_rows() + target.rejects.len();
     if accounted as u64 + target.filtered != source.rows.num_rows() as u64 {
         return Err(Error::new(ErrorKind::Internal, "the transform lost count of its rows"));
     }
     let refused = (source.rejects.len() + target.rejects.len()) as u64;
+    let handles = handles.then(|| Handles {
+        keys: Arc::clone(&source.keys),
+        origin: Some(target.origin),
+    });
+    let (rows, handles, expired) = match expiry {
+        Some(expiry) => {
+            let living = expiry.expected(target.rows)?;
+            let handles = handles.map(|handles| living.handles(handles));
+            (living.rows, handles, living.expired)
+        }
+        None => (target.rows, handles, 0),
+    };
     Ok(Portion {
         rows: match project {
-            Some(places) => projected(&target.rows, places)?,
-            None => target.rows,
+            Some(places) => projected(&rows, places)?,
+            None => rows,
         },
-        handles: handles.then(|| Handles {
-            keys: Arc::clone(&source.keys),
-            origin: Some(target.origin),
-        }),
+        handles,
         read: source.read(),
         filtered: target.filtered,
-        expired: 0,
+        expired,
         refused,
         unreadable: Vec::new(),
     })

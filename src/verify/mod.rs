@@ -25,6 +25,7 @@ mod canonical;
 mod compare;
 mod drain;
 mod examine;
+mod expiry;
 mod group;
 mod handle;
 mod join;

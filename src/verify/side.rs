@@ -32,6 +32,8 @@ pub(crate) struct Compared {
     pub(crate) name: String,
     /// Type that both sides yield it in.
     pub(crate) ty: ColumnType,
+    /// Of a list: its elements have no order.
+    pub(crate) unordered: bool,
 }
 
 /// What both sides of a stream yield.

@@ -14,6 +14,7 @@ use super::side::Side;
 use super::table_side::TableSide;
 use super::tally::Outcome;
 use crate::Result;
+use crate::config::connection::ConnectionKind;
 use crate::data::stream::Subject;
 use crate::pipeline::plan::PlannedStream;
 
@@ -21,17 +22,25 @@ use crate::pipeline::plan::PlannedStream;
 pub(super) struct Carried {
     /// Place of the column that does among those of the form; `None` where none is known to.
     column: Option<usize>,
+    /// Why there is none.
+    untold: &'static str,
     table: TableSide,
     in_sqlite: bool,
 }
 
 impl Carried {
     /// Finds the column of a stream's table.
-    pub(super) fn new(stream: &PlannedStream, table: TableSide, in_sqlite: bool) -> Self {
+    pub(super) fn new(stream: &PlannedStream, table: TableSide, kind: &ConnectionKind) -> Self {
+        let by_key_alone = matches!(kind, ConnectionKind::Scylla(_));
         Self {
-            column: column(stream),
+            column: column(stream).filter(|_| !by_key_alone),
+            untold: if by_key_alone {
+                "its rows are found by their keys alone"
+            } else {
+                "no column of the target is known to carry it"
+            },
             table,
-            in_sqlite,
+            in_sqlite: matches!(kind, ConnectionKind::Sqlite { .. }),
         }
     }
 
@@ -100,9 +109,11 @@ pub(super) async fn extra(
     let mut outcome = Outcome::default();
     outcome.members.resize_with(group.members.len(), Default::default);
     let (Some(place), Some(value)) = (carried.column, value) else {
-        let untold =
-            "rows of the subject that are in the target alone were not looked for: no column of the target is known to carry it";
-        return Ok((outcome, Some(untold.to_owned())));
+        let untold = format!(
+            "rows of the subject that are in the target alone were not looked for: {}",
+            carried.untold
+        );
+        return Ok((outcome, Some(untold)));
     };
     let name = &group.targets[0].form().columns[place].name;
     let subject = Subject {

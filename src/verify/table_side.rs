@@ -6,7 +6,8 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::handle;
+use super::expiry::Expiry;
+use super::handle::{self, Spelling};
 use super::side::{self, Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Unreadable, Wanted};
 use crate::config::connection::ConnectionKind;
 use crate::config::limits::Limits;
@@ -29,7 +30,9 @@ pub(super) struct TableSide {
     /// Of each part of the handle its place among the parts of the form's key, where it is made of
     /// them.
     of_key: Option<Vec<usize>>,
-    in_sqlite: bool,
+    spelling: Spelling,
+    /// Rows end by themselves.
+    expiry: Option<Expiry>,
     limits: Limits,
     subject: Option<Subject>,
 }
@@ -52,8 +55,8 @@ impl TableSide {
                 format!("table `{}` cannot be seen by who reads it", write.table),
             ));
         };
-        let in_sqlite = matches!(kind, ConnectionKind::Sqlite { .. });
-        let handle = handle_of(&table, &write.key, in_sqlite);
+        let spelling = Spelling::of(kind);
+        let handle = handle_of(&table, &write.key, spelling == Spelling::Sqlite);
         let of_key = handle
             .iter()
             .map(|part| write.key.iter().position(|name| name == part))
@@ -65,7 +68,8 @@ impl TableSide {
             form,
             handle,
             of_key,
-            in_sqlite,
+            spelling,
+            expiry: Expiry::of(write),
             limits,
             subject: None,
         })
@@ -129,10 +133,11 @@ impl Side for TableSide {
         };
         let request = self.request(columns, handles, only);
         let mut batches = self.source.read(ReadRequest { piece, ..request }).await?;
+        let expiry = self.expiry.filter(|_| columns.len() == all.len());
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         tokio::spawn(async move {
             while let Some(batch) = batches.recv().await {
-                let portion = batch.map(|batch| as_read(batch, handles));
+                let portion = batch.and_then(|batch| as_read(batch, handles, expiry));
                 let failed = portion.is_err();
                 if sender.send(portion).await.is_err() || failed {
                     break;
@@ -150,17 +155,17 @@ impl Side for TableSide {
     }
 
     fn handles(&self, keys: &RecordBatch) -> Option<Vec<Key>> {
-        handle::keys(keys, self.of_key.as_deref()?, self.in_sqlite)
+        handle::keys(keys, self.of_key.as_deref()?, self.spelling)
     }
 }
 
-fn as_read(batch: SourceBatch, handles: bool) -> Portion {
+fn as_read(batch: SourceBatch, handles: bool, expiry: Option<Expiry>) -> Result<Portion> {
     let unreadable = batch.rejects.iter().map(|reject| Unreadable {
         handle: reject.key.clone(),
         column: reject.column.clone(),
         detail: reject.detail.clone(),
     });
-    Portion {
+    let mut portion = Portion {
         unreadable: unreadable.collect(),
         read: batch.read(),
         handles: handles.then(|| Handles {
@@ -171,5 +176,11 @@ fn as_read(batch: SourceBatch, handles: bool) -> Portion {
         filtered: 0,
         expired: 0,
         refused: 0,
+    };
+    if let Some(expiry) = expiry {
+        let living = expiry.settled(portion.rows)?;
+        portion.handles = portion.handles.map(|handles| living.handles(handles));
+        (portion.rows, portion.expired) = (living.rows, living.expired);
     }
+    Ok(portion)
 }

@@ -10,7 +10,7 @@ use dbferry::config::connection::{Connection, ConnectionKind, NewDatabase};
 use dbferry::data::counts::{Counts, Written};
 use dbferry::data::digest::Digest;
 use dbferry::data::position::{Key, KeyValue, Position};
-use dbferry::data::stream::{OnConflict, StreamTarget, Triggers};
+use dbferry::data::stream::{OnConflict, RowOptions, StreamTarget, Triggers};
 use dbferry::data::table::{Column, TableName};
 use dbferry::error::Refusal;
 use dbferry::ledger::{BatchEntry, Checkpoint};
@@ -71,6 +71,7 @@ pub(crate) async fn stream(sink: &dyn Sink, table: &str, columns: &[&str], key: 
         triggers: Triggers::Off,
         keys_distinct: true,
         keyed: None,
+        options: RowOptions::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, St
 use arrow::datatypes::Schema;
 use dbferry::Error;
 use dbferry::config::connection::{Connection, ConnectionKind};
-use dbferry::data::stream::{OnConflict, StreamTarget, Triggers};
+use dbferry::data::stream::{OnConflict, RowOptions, StreamTarget, Triggers};
 use dbferry::data::table::{Column, Fill, TableName};
 use dbferry::sink::{self, LeaseRequest, Session, Sink};
 use rusqlite::types::Value;
@@ -131,6 +131,7 @@ impl Target {
             triggers: Triggers::Off,
             keys_distinct: true,
             keyed: None,
+            options: RowOptions::default(),
         }
     }
 }

@@ -48,8 +48,19 @@ struct StreamDocument<'a> {
     after: &'a [String],
     columns: Vec<ColumnDocument<'a>>,
     differences: Vec<DifferenceDocument<'a>>,
+    partitions: Option<PartitionsDocument<'a>>,
     checkpoint: Option<CheckpointDocument>,
     notes: &'a [String],
+}
+
+/// The largest partition of a CQL table; null for other targets.
+#[derive(Debug, Serialize)]
+struct PartitionsDocument<'a> {
+    key: &'a [String],
+    rows_read: u64,
+    largest_rows: u64,
+    largest_bytes: u64,
+    exact: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,6 +127,13 @@ impl<'a> StreamDocument<'a> {
             after: &stream.after,
             columns: stream.columns.iter().map(ColumnDocument::of).collect(),
             differences: stream.differences.iter().map(DifferenceDocument::of).collect(),
+            partitions: stream.partitions.as_ref().map(|partitions| PartitionsDocument {
+                key: &partitions.key,
+                rows_read: partitions.rows_read,
+                largest_rows: partitions.largest_rows,
+                largest_bytes: partitions.largest_bytes,
+                exact: partitions.exact,
+            }),
             checkpoint: stream.checkpoint.as_ref().map(|checkpoint| CheckpointDocument {
                 batches: checkpoint.sequence,
                 complete: checkpoint.complete,

@@ -241,8 +241,10 @@ fn shape(pattern: &Pattern) -> Vec<Option<&str>> {
 pub fn kinds(project: &Project, kind: impl Fn(&str) -> Option<&'static str>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for stream in &project.streams {
+        findings.extend(unordered(stream, kind(stream.from.connection())));
         let connection = &stream.to.value.connection;
         let Some(kind) = kind(connection) else { continue };
+        findings.extend(rows_of_cql(stream, kind));
         let finding = match (&stream.keyed, kind == KEY_VALUE) {
             (Some(keyed), false) => error(
                 "plan::target_kind",
@@ -270,6 +272,45 @@ pub fn kinds(project: &Project, kind: impl Fn(&str) -> Option<&'static str>) -> 
 
 /// Kind of connections that hold keys.
 const KEY_VALUE: &str = "redis";
+/// Kind of connections whose rows expire, and are written to as many replicas as a stream asks for.
+const CQL: &str = "scylla";
+
+/// A stream goes on after the last row that it has moved, in the order of a key.
+fn unordered(stream: &Stream, kind: Option<&'static str>) -> Option<Finding> {
+    let connection = stream.from.connection();
+    (kind == Some(CQL)).then(|| {
+        error(
+            "plan::source_kind",
+            stream.from.connection_place(),
+            format!("connection `{connection}` is of kind {CQL}, which is written and verified, and never read by a stream"),
+        )
+        .label("rows of a CQL table have no order to go on in")
+        .help("read from a connection of kind sqlite, pocketbase, postgres or cosmos")
+    })
+}
+
+/// What only rows of a CQL table have.
+fn rows_of_cql(stream: &Stream, kind: &str) -> Vec<Finding> {
+    if kind == CQL {
+        return Vec::new();
+    }
+    let consistency = stream.consistency.as_ref().filter(|_| stream.keyed.is_none());
+    let places = [
+        ("consistency", consistency.map(|consistency| &consistency.place)),
+        ("expires_at", stream.expires_at.as_ref().map(|column| &column.place)),
+    ];
+    let given = places.into_iter().filter_map(|(name, place)| Some((name, place?)));
+    let finding = |(name, place)| {
+        error(
+            "mapping::not_of_a_table",
+            place,
+            format!("a table of kind {kind} has no `{name}`"),
+        )
+        .label("for keys and CQL tables alone")
+        .help("leave it out; or, to write keys of a key-value store, key = \"user:{id}\" and to = \"redis\"")
+    };
+    given.map(finding).collect()
+}
 
 /// Streams whose own keys might be taken for those of a rehearsal, whose keys begin with `prefix`.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Checks without I/O: of a project alone, and of a stream against the shapes of both its ends.
 
 mod alone;
+mod expiry;
 mod fields;
 mod ignored;
 mod key_types;

@@ -1,6 +1,6 @@
 //! Checks of a stream's declarations against the shapes of its source and its target.
 
-use super::pii;
+use super::{expiry, pii};
 use crate::data::finding::{Finding, Located, Place};
 use crate::data::stream::OnConflict;
 use crate::data::table::{Fill, Table};
@@ -34,6 +34,7 @@ pub fn shapes(stream: &Stream, source: &Table, target: &Table) -> Vec<Finding> {
     values_for_all(stream, target, &taken, &mut findings);
     precision(stream, &taken, &mut findings);
     pii::shapes(stream, &taken, &mut findings);
+    expiry::shapes(stream, target, &taken, &mut findings);
     findings
 }
 

@@ -9,7 +9,7 @@ use super::table_ref;
 use crate::data::document::{Marked, Reader};
 use crate::data::finding::{Finding, Place};
 use crate::data::keyed::{Collision, Expiry, KeyType, Layout, Moments, Pattern};
-use crate::data::stream::Triggers;
+use crate::data::stream::{Consistency, Triggers};
 use crate::data::table::TableName;
 use crate::mapping::Located;
 use crate::mapping::keyed::{Keyed, UNITS};
@@ -28,6 +28,7 @@ pub(super) struct Options {
     pub(super) moments: Option<Marked<Moments>>,
     pub(super) on_collision: Option<Marked<Collision>>,
     pub(super) triggers: Option<Marked<Triggers>>,
+    pub(super) consistency: Option<Located<Consistency>>,
     pub(super) same_name_columns: Option<Located<bool>>,
     pub(super) allow_precision_loss: Vec<Located<String>>,
 }
@@ -37,6 +38,8 @@ pub(super) struct Target {
     pub(super) to: Located<TableRef>,
     pub(super) key: Vec<Located<String>>,
     pub(super) keyed: Option<Keyed>,
+    /// When rows of a table expire.
+    pub(super) expires_at: Option<Located<String>>,
 }
 
 /// The target of a stream, from `to` and `key` as far as they are there.
@@ -60,7 +63,12 @@ pub(super) fn target(
             refuse_of_keys(reader, &options);
             let to = table(reader, to?)?;
             let key = list.into_iter().map(|column| reader.locate(column)).collect();
-            Some(Target { to, key, keyed: None })
+            Some(Target {
+                to,
+                key,
+                keyed: None,
+                expires_at: options.expires_at.map(|column| reader.locate(column)),
+            })
         }
         KeyEntry::Pattern(text) => {
             let pattern = Located {
@@ -82,6 +90,7 @@ pub(super) fn target(
                 },
                 key: key_columns(&keyed, columns),
                 keyed: Some(keyed),
+                expires_at: None,
             })
         }
     }
@@ -137,7 +146,6 @@ fn refuse_of_keys(reader: &mut Reader, options: &Options) {
         ("value", options.value.as_ref().map(Marked::span)),
         ("score", options.score.as_ref().map(Marked::span)),
         ("ttl", options.ttl.as_ref().map(Marked::span)),
-        ("expires_at", options.expires_at.as_ref().map(Marked::span)),
         ("moments", options.moments.as_ref().map(Marked::span)),
         ("on_collision", options.on_collision.as_ref().map(Marked::span)),
     ];
@@ -156,6 +164,7 @@ fn refuse_of_keys(reader: &mut Reader, options: &Options) {
 /// What only streams that write tables have.
 fn refuse_of_tables(reader: &mut Reader, options: &Options) {
     let triggers = options.triggers.as_ref().map(|triggers| reader.place(triggers.span()));
+    let consistency = options.consistency.clone();
     let mut refuse = |place: Place, message: &str, help: &str| {
         reader.findings.push(
             Finding::error("mapping::not_of_keys", Some(place), message)
@@ -177,6 +186,13 @@ fn refuse_of_tables(reader: &mut Reader, options: &Options) {
     }
     if let Some(place) = triggers {
         refuse(place, "keys have no triggers", "leave it out");
+    }
+    if let Some(consistency) = consistency {
+        refuse(
+            consistency.place,
+            "keys are not written to several replicas at once",
+            "leave it out",
+        );
     }
 }
 

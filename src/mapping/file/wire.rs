@@ -10,7 +10,7 @@ use super::fields::{DocumentEntry, FieldEntry};
 use super::key::KeyEntry;
 use crate::data::document::Marked;
 use crate::data::keyed::{Collision, KeyType, Moments};
-use crate::data::stream::{OnConflict, Triggers};
+use crate::data::stream::{Consistency, OnConflict, Triggers};
 
 /// A project of dbferry, `mappings/<project>/project.toml`: what its streams read and write.
 /// The streams themselves are in the other TOML files of the folder.
@@ -116,8 +116,9 @@ pub(super) struct StreamEntry {
     /// without `expires_at`, it stays.
     #[schemars(example = &"24h", regex(pattern = r"^[0-9]+(ms|s|m|h|d)$"))]
     pub(super) ttl: Option<Marked<String>>,
-    /// Instead of `ttl`: column with the moment at which a key expires. A row whose moment has
-    /// passed is counted as expired and not written: `expires_at = "expires_at"`.
+    /// Instead of `ttl`: column with the moment at which a key, or a row of a CQL table, expires. A
+    /// row whose moment has passed is counted as expired and not written:
+    /// `expires_at = "expires_at"`.
     #[schemars(example = &"expires_at")]
     pub(super) expires_at: Option<Marked<String>>,
     /// How moments are written into keys and their values: `moments = "unix_seconds"`. The default
@@ -140,6 +141,10 @@ pub(super) struct StreamEntry {
     /// Whether the target's own row triggers fire: `triggers = "on"`. The default is "off".
     #[schemars(extend("default" = "off"))]
     pub(super) triggers: Option<Marked<Triggers>>,
+    /// How many replicas have to answer before a row counts as written, of a CQL table:
+    /// `consistency = "quorum"`. Without it, most of the datacenter that is asked.
+    #[schemars(extend("default" = "local_quorum"))]
+    pub(super) consistency: Option<Marked<Consistency>>,
     /// Streams that must be complete before this one, beside those that foreign keys of the
     /// target demand: `after = ["players"]`.
     #[serde(default)]

@@ -16,7 +16,7 @@ use crate::data::keyed::Pattern;
 use crate::data::keyed::form::KeyFacts;
 use crate::data::keyed::read::KeyRead;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
+use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject};
 use crate::{Error, ErrorKind, Result};
 use command::Command;
 use names::Names;
@@ -172,10 +172,6 @@ impl Sink for RedisSink {
             }
         }
         Ok(counts)
-    }
-
-    async fn suspended(&self, _project: &str) -> Result<Vec<Suspended>> {
-        Ok(Vec::new())
     }
 
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {

@@ -1,7 +1,5 @@
 //! Rejects and claims of the open stream.
 
-use std::collections::HashMap;
-
 use redis::Value;
 use uuid::Uuid;
 
@@ -130,16 +128,4 @@ pub(super) async fn claim(link: &mut Link, name: &[u8], claims: &[Claim]) -> Res
         }
     }
     Ok(taken)
-}
-
-/// As [`claim`], where nothing is written.
-pub(super) fn rehearse_claims(known: &mut HashMap<u128, Key>, claims: &[Claim]) -> Vec<(usize, Key)> {
-    let mut taken = Vec::new();
-    for (at, claim) in claims.iter().enumerate() {
-        let owner = known.entry(claim.digest).or_insert_with(|| claim.key.clone());
-        if *owner != claim.key {
-            taken.push((at, owner.clone()));
-        }
-    }
-    taken
 }

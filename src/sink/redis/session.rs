@@ -30,8 +30,8 @@ use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
-use crate::sink::{Encode, Encoded, Session};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion};
+use crate::sink::{Encode, Encoded, Session, rehearsal};
 use crate::{Error, ErrorKind, Result};
 
 /// What a session is from its beginning.
@@ -175,7 +175,7 @@ impl Session for RedisSession {
     async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
         let open = self.stream.as_mut().ok_or_else(not_open)?;
         if self.identity.dry_run {
-            return Ok(rejects::rehearse_claims(&mut open.rehearsed.claims, claims));
+            return Ok(rehearsal::claim(&mut open.rehearsed.claims, claims));
         }
         rejects::claim(&mut self.reader, &self.names.claims(&open.target.stream), claims).await
     }
@@ -249,35 +249,11 @@ impl Session for RedisSession {
         commit::rollback(self).await
     }
 
-    async fn finish_stream(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     async fn count(&mut self) -> Result<u64> {
         let open = self.stream.as_ref().ok_or_else(not_open)?;
         let there = count::of_stream(&mut self.reader, &self.names, &open.target.stream, &open.layout).await?;
         let coming = self.batch.as_ref().map_or(0, |batch| batch.inserted);
         Ok(there + coming + open.rehearsed.inserted)
-    }
-
-    async fn suspend(&mut self, _keys: &[Suspended]) -> Result<()> {
-        Ok(())
-    }
-
-    async fn suspended(&mut self) -> Result<Vec<Suspended>> {
-        Ok(Vec::new())
-    }
-
-    async fn restore(&mut self, _key: &Suspended) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn find_orphans(&mut self, _key: &Suspended) -> Result<u64> {
-        Ok(0)
-    }
-
-    async fn remove(&mut self, _rows: &RecordBatch) -> Result<Removal> {
-        Ok(Removal::Removed(Vec::new()))
     }
 
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {

@@ -104,6 +104,7 @@ fn shape(connection: &Connection, name: &TableName, definition: &str) -> rusqlit
             ty,
             flexible: false,
             wire: None,
+            unordered: false,
         });
     }
     let triggers = connection.query_row(

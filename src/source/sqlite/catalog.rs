@@ -196,6 +196,7 @@ impl Shape {
             fill,
             flexible: true,
             wire: None,
+            unordered: false,
         });
     }
 }

@@ -16,6 +16,7 @@ use super::syntax::Text;
 use crate::data::column::ColumnType;
 use crate::data::finding::Finding;
 use crate::transform::cast::meaning_of;
+use crate::transform::functions;
 
 /// Finds the part at fault in a tree that cannot be planned, or that holds a part without
 /// columns that fails for every row.
@@ -80,6 +81,9 @@ impl Search<'_> {
                         .label(format!("this is {types}"));
                 }
                 let name = rewrite::name_of(function).unwrap_or_else(|| function.name.to_string());
+                if let Some(why) = functions::said_of_constant(engine) {
+                    return error(format!("`{name}` does not take this: {why}")).help("see docs/mapping.md, section \"Functions\"");
+                }
                 error(format!("`{name}` does not take ({types})"))
                     .help("cast what you give it, as in lower(id::text); see docs/mapping.md, section \"Functions\"")
             }

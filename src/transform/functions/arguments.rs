@@ -79,6 +79,8 @@ pub(super) enum Parameter {
     Integer,
     /// An instant: a timestamp with a zone.
     Instant,
+    /// A day, or a point in time with or without a zone.
+    Moment,
     /// Whatever has a JSON form.
     Value,
 }
@@ -94,6 +96,11 @@ impl Parameter {
                 let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
                 (ty.is_null() || *ty == instant).then_some(instant)
             }
+            Self::Moment => match ty {
+                DataType::Null => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
+                DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _) => Some(ty.clone()),
+                _ => None,
+            },
             Self::Value => has_document(ty).then(|| ty.clone()),
         }
     }
@@ -105,6 +112,7 @@ impl Parameter {
             Self::TextOrUuid => "text or uuid",
             Self::Integer => "bigint",
             Self::Instant => "timestamptz",
+            Self::Moment => "timestamp, timestamptz or date",
             Self::Value => "value",
         }
     }

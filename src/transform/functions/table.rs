@@ -1,7 +1,7 @@
 //! The table of all functions: what they are called, what they take and give, and what they do.
 
 use super::arguments::{Answer, Argument, Parameter};
-use super::{identity, json, scalar};
+use super::{bucket, identity, json, scalar};
 use crate::data::column::ColumnType;
 
 /// What a reader has to know of a function.
@@ -28,6 +28,16 @@ pub(super) enum Null {
     Always,
 }
 
+/// What is looked at before any row: the place of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Constant {
+    None,
+    /// A path into a document, checked where it is a constant.
+    Path(usize),
+    /// A whole number of days, which has to be written out.
+    Days(usize),
+}
+
 pub(super) struct Entry {
     pub(super) reference: Reference,
     pub(super) parameters: &'static [Parameter],
@@ -35,15 +45,14 @@ pub(super) struct Entry {
     pub(super) repeated: bool,
     pub(super) returns: ColumnType,
     pub(super) null: Null,
-    /// The argument that is a path into a document: a constant one is checked before any row.
-    pub(super) path: Option<usize>,
+    pub(super) constant: Constant,
     pub(super) run: fn(&[Argument], usize) -> Answer,
 }
 
 pub(super) const JSON: ColumnType = ColumnType::Json { binary: false };
 
 /// All functions, in the order of the documentation.
-pub(super) static ENTRIES: [Entry; 11] = [
+pub(super) static ENTRIES: [Entry; 12] = [
     Entry {
         reference: Reference {
             name: "uuid_v5",
@@ -56,7 +65,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::Uuid,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: identity::uuid_v5,
     },
     Entry {
@@ -71,7 +80,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::TEXT,
         null: Null::Always,
-        path: None,
+        constant: Constant::None,
         run: scalar::nullif_empty,
     },
     Entry {
@@ -86,7 +95,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: JSON,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: json::to_json,
     },
     Entry {
@@ -101,7 +110,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: JSON,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: json::parse_json,
     },
     Entry {
@@ -116,7 +125,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: true,
         returns: JSON,
         null: Null::Never,
-        path: None,
+        constant: Constant::None,
         run: json::json_object,
     },
     Entry {
@@ -131,7 +140,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: true,
         returns: JSON,
         null: Null::Never,
-        path: None,
+        constant: Constant::None,
         run: json::json_array,
     },
     Entry {
@@ -146,7 +155,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: JSON,
         null: Null::Always,
-        path: Some(1),
+        constant: Constant::Path(1),
         run: json::json_get,
     },
     Entry {
@@ -161,7 +170,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::TEXT,
         null: Null::Always,
-        path: Some(1),
+        constant: Constant::Path(1),
         run: json::json_get_text,
     },
     Entry {
@@ -176,7 +185,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::INSTANT,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: scalar::from_seconds,
     },
     Entry {
@@ -191,7 +200,7 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::INSTANT,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: scalar::from_millis,
     },
     Entry {
@@ -206,7 +215,22 @@ pub(super) static ENTRIES: [Entry; 11] = [
         repeated: false,
         returns: ColumnType::Int64,
         null: Null::Inherited,
-        path: None,
+        constant: Constant::None,
         run: scalar::millis,
+    },
+    Entry {
+        reference: Reference {
+            name: "day_bucket",
+            signature: "day_bucket(moment timestamp, timestamptz or date, days bigint) -> integer",
+            about: "Whole periods of so many days from 1970-01-01 00:00 (UTC) to the moment, rounded down: moments before 1970 are in buckets below zero. The number of days is written out, 1 or more. Infinity is an error of its row.",
+            example: "day_bucket(timestamptz '2024-02-29 23:59:59.5Z', 10)",
+            gives: "1978",
+        },
+        parameters: &[Parameter::Moment, Parameter::Integer],
+        repeated: false,
+        returns: ColumnType::Int32,
+        null: Null::Inherited,
+        constant: Constant::Days(1),
+        run: bucket::day_bucket,
     },
 ];

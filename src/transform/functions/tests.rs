@@ -6,6 +6,7 @@ use super::*;
 use crate::data::column::ColumnType;
 use ColumnarValue::{Array, Scalar};
 
+mod buckets;
 mod documents;
 mod paths;
 
@@ -131,6 +132,7 @@ fn every_function_gives_what_its_reference_says() {
             "timestamp_from_unix" => vec![int(1_709_251_199)],
             "timestamp_from_unix_millis" => vec![int(1_709_251_199_500)],
             "unix_millis" => vec![instant(Some(1_709_251_199_500_000))],
+            "day_bucket" => vec![instant(Some(1_709_251_199_500_000)), int(10)],
             other => panic!("{other} has no test"),
         };
         let gives = (entry.gives != "NULL").then(|| entry.gives.to_owned());

@@ -5,6 +5,7 @@
 //!
 //! - `jsonb` by its meaning ([`json`]); `json` as it is written.
 //! - `numeric` without a scale of its own by its value ([`number`]).
+//! - What has no order of its own (a `set` of CQL), whatever order it comes in.
 //! - Floats: all NaN are one; a negative zero is not zero, but where the target cannot tell them.
 //! - `char(n)` without the blanks at its end.
 //! - Values in Postgres' binary form without what is no part of them ([`wire`]).
@@ -18,7 +19,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 
-use super::side::Form;
+use super::side::{Compared, Form};
 use crate::data::column::ColumnType;
 use crate::{Error, ErrorKind, Result};
 
@@ -43,10 +44,24 @@ enum Rule {
     /// Without blanks at the end.
     Padded,
     Wire(Wire),
-    List(Box<Rule>),
+    /// Its elements may have no order.
+    List {
+        element: Box<Rule>,
+        unordered: bool,
+    },
 }
 
 impl Rule {
+    fn of_column(column: &Compared) -> Self {
+        match Self::of(&column.ty) {
+            Self::List { element, .. } => Self::List {
+                element,
+                unordered: column.unordered,
+            },
+            rule => rule,
+        }
+    }
+
     fn of(ty: &ColumnType) -> Self {
         match ty {
             ColumnType::Float32 | ColumnType::Float64 => Self::Float,
@@ -54,24 +69,27 @@ impl Rule {
             ColumnType::Json { binary: true } => Self::Document,
             ColumnType::Text { padded: true, .. } => Self::Padded,
             ColumnType::Opaque { name } => Self::Wire(Wire::read(name)),
-            ColumnType::List(element) => Self::List(Box::new(Self::of(element))),
+            ColumnType::List(element) => Self::List {
+                element: Box::new(Self::of(element)),
+                unordered: false,
+            },
             _ => Self::Bytes,
         }
     }
 }
 
-/// Whether a target keeps what a value of this type means, and not always the bytes that it was
+/// Whether a target keeps what a value of this column means, and not always the bytes that it was
 /// sent.
-pub(super) fn is_respelt(ty: &ColumnType, negative_zero: bool) -> bool {
+pub(super) fn is_respelt(column: &Compared, negative_zero: bool) -> bool {
     fn respelt(rule: &Rule, negative_zero: bool) -> bool {
         match rule {
             Rule::Bytes | Rule::Wire(Wire::Plain) => false,
             Rule::Float => !negative_zero,
             Rule::Number | Rule::Document | Rule::Padded | Rule::Wire(_) => true,
-            Rule::List(element) => respelt(element, negative_zero),
+            Rule::List { element, unordered } => *unordered || respelt(element, negative_zero),
         }
     }
-    respelt(&Rule::of(ty), negative_zero)
+    respelt(&Rule::of_column(column), negative_zero)
 }
 
 /// Hashes of some rows.
@@ -103,7 +121,7 @@ impl Canonical {
     /// For rows of a form. `negative_zero`: the target keeps it apart from zero.
     pub(super) fn new(form: &Form, negative_zero: bool) -> Self {
         Self {
-            rules: form.columns.iter().map(|column| Rule::of(&column.ty)).collect(),
+            rules: form.columns.iter().map(Rule::of_column).collect(),
             key: form.key.clone(),
             rest: (0..form.columns.len()).filter(|place| !form.key.contains(place)).collect(),
             negative_zero,
@@ -206,7 +224,7 @@ fn hash_column(rule: &Rule, column: &ArrayRef, hashes: &mut [u128], negative_zer
             wire.blank(value, &mut scratch.bytes);
             chain(hash, &scratch.bytes);
         }),
-        Rule::List(element) => {
+        Rule::List { element, unordered } => {
             let lists = column.as_list::<i32>();
             let mut items = vec![START; lists.values().len()];
             hash_column(element, lists.values(), &mut items, negative_zero, scratch)?;
@@ -217,9 +235,12 @@ fn hash_column(rule: &Rule, column: &ArrayRef, hashes: &mut [u128], negative_zer
                     continue;
                 }
                 let of = |offset: i32| usize::try_from(offset).unwrap_or_default();
-                let items = &items[of(offsets[row])..of(offsets[row + 1])];
+                let items = &mut items[of(offsets[row])..of(offsets[row + 1])];
+                if *unordered {
+                    items.sort_unstable();
+                }
                 chain(hash, &(items.len() as u64).to_le_bytes());
-                for item in items {
+                for item in &*items {
                     chain(hash, &item.to_le_bytes());
                 }
             }

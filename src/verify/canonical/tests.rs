@@ -21,6 +21,7 @@ fn hash_in(ty: &ColumnType, value: ArrayRef, negative_zero: bool) -> u128 {
         columns: vec![Compared {
             name: "c".to_owned(),
             ty: ty.clone(),
+            unordered: false,
         }],
         key: Vec::new(),
     };
@@ -188,10 +189,12 @@ fn two_columns(ids: Vec<i32>, notes: Vec<&str>) -> Vec<u128> {
             Compared {
                 name: "note".to_owned(),
                 ty: ColumnType::TEXT,
+                unordered: false,
             },
             Compared {
                 name: "id".to_owned(),
                 ty: ColumnType::Int32,
+                unordered: false,
             },
         ],
         key: vec![1],
@@ -238,4 +241,25 @@ fn lists_within_a_slice_are_those_of_the_slice() {
         hash_in(&ty("integer[]"), lists.slice(1, 1), true),
         hash_in(&ty("integer[]"), alone, true)
     );
+}
+
+#[test]
+fn elements_without_an_order_are_the_same_in_any() {
+    let hash = |unordered: bool, items: [Option<i32>; 3]| {
+        let form = Form {
+            columns: vec![Compared {
+                name: "c".to_owned(),
+                ty: ty("integer[]"),
+                unordered,
+            }],
+            key: Vec::new(),
+        };
+        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(items)]));
+        let mut canonical = Canonical::new(&form, true);
+        canonical.value(0, &lists, 0).expect("a type that is compared")
+    };
+    let (one, other, third) = ([Some(1), Some(2), None], [None, Some(2), Some(1)], [Some(1), Some(1), None]);
+    assert_eq!(hash(true, one), hash(true, other));
+    assert_ne!(hash(true, one), hash(true, third));
+    assert_ne!(hash(false, one), hash(false, other));
 }

@@ -21,6 +21,7 @@ fn told(connection: &Connection) -> String {
             let nodes: Vec<String> = server.urls.iter().map(address).collect();
             format!("{} {}", nodes.join(" "), server.key_prefix)
         }
+        ConnectionKind::Scylla(cluster) => format!("{} {}", cluster.nodes.join(" "), cluster.keyspace),
         ConnectionKind::Cosmos(account) => format!("{} {} {:?}", account.endpoint, account.database, account.containers),
     };
     format!("{} {} {what}", connection.name, connection.kind.name())

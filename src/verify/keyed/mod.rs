@@ -110,6 +110,7 @@ fn compared(form: &Form) -> side::Form {
     let columns = form.columns.iter().map(|column| Compared {
         name: column.name.clone(),
         ty: column.ty.clone(),
+        unordered: false,
     });
     side::Form {
         columns: columns.collect(),

@@ -50,7 +50,7 @@ impl<'a> Comparison<'a> {
         let respelt = form
             .columns
             .iter()
-            .find(|column| canonical::is_respelt(&column.ty, negative_zero));
+            .find(|column| canonical::is_respelt(column, negative_zero));
         let respelt = respelt.map(|column| column.name.clone());
         let table = open(&targets.tables, &stream.sink_connection)?;
         let target: Arc<dyn Side> = Arc::new(TableSide::open(table, kind, &stream.write, form, plan.limits).await?);
@@ -107,6 +107,9 @@ impl<'a> Comparison<'a> {
     fn without_range(&self, stretch: &Stretch, batch: usize) -> Option<&'static str> {
         if !stretch.follows[batch] {
             return Some("the ledger does not hold the batch before it any more");
+        }
+        if self.stream.write.expires() {
+            return Some("its rows end by themselves: those that have ended cannot be told from those that are gone");
         }
         let ordered = stretch.batches[batch].entry.last_key.is_some();
         (!ordered && !self.stream.source_key.is_empty())

@@ -62,6 +62,7 @@ fn target_columns() -> Vec<Column> {
             fill: Fill::Nothing,
             flexible: false,
             wire: None,
+            unordered: false,
         })
         .to_vec()
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use ::redis::Value as Reply;
+use scylla::value::CqlValue;
 
+use crate::cassandra::Keyspace;
 use crate::harness::{Database, Moments, Project, file_connection, url_connection};
 use crate::redis::store::Store;
 
@@ -56,6 +58,7 @@ enum Target {
     Postgres(Database),
     Sqlite(rusqlite::Connection),
     Keys(Store),
+    Cql(Keyspace),
 }
 
 impl Target {
@@ -82,6 +85,7 @@ impl Target {
                 connection.execute_batch(&sql(fault, id, raw, made)).expect("a fault");
             }
             Self::Keys(store) => in_keys(store, fault, id),
+            Self::Cql(keyspace) => in_cql(keyspace, fault, id),
         }
     }
 }
@@ -123,12 +127,7 @@ fn in_keys(store: &Store, fault: Fault, id: u64) {
             set("raw", &raw);
         }
         Fault::Microsecond => {
-            // The digits end where the zone begins.
-            let made = get("made");
-            let (digits, zone) = made.split_at(made.rfind(|c: char| c.is_ascii_digit()).expect("digits") + 1);
-            let (rest, last) = digits.split_at(digits.len() - 1);
-            let next = (last.parse::<u8>().expect("a digit") + 1) % 10;
-            set("made", format!("{rest}{next}{zone}").as_bytes());
+            set("made", next_microsecond(&get("made")).as_bytes());
         }
         Fault::Blank => set("note", format!("{} ", get("note")).as_bytes()),
         Fault::Digit => drop(store.query::<Reply>(&["HINCRBY", &key, "big", "1"])),
@@ -143,6 +142,41 @@ fn in_keys(store: &Store, fault: Fault, id: u64) {
         Fault::NullForEmpty => drop(store.query::<Reply>(&["HDEL", &key, "note"])),
         Fault::TimeToLive => drop(store.query::<Reply>(&["PERSIST", &key])),
     }
+}
+
+/// A moment with another last digit.
+fn next_microsecond(made: &str) -> String {
+    // The digits end where the zone begins.
+    let (digits, zone) = made.split_at(made.rfind(|c: char| c.is_ascii_digit()).expect("digits") + 1);
+    let (rest, last) = digits.split_at(digits.len() - 1);
+    let next = (last.parse::<u8>().expect("a digit") + 1) % 10;
+    format!("{rest}{next}{zone}")
+}
+
+/// A fault in a table of a keyspace.
+fn in_cql(keyspace: &Keyspace, fault: Fault, id: u64) {
+    let big = |id: u64| 9_007_199_254_740_993 + id * 7;
+    let set = |what: &str| keyspace.rows(&format!("UPDATE things SET {what} WHERE id = {id}"));
+    let get = |column: &str| match keyspace.value(&format!("SELECT {column} FROM things WHERE id = {id}")) {
+        Some(CqlValue::Text(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    match fault {
+        Fault::Bit => set(&format!("raw = 0x01ff{id:06x}")),
+        Fault::Microsecond => set(&format!("made = '{}'", next_microsecond(&get("made")))),
+        Fault::Blank => set(&format!("note = '{} '", get("note"))),
+        Fault::Digit => set(&format!("big = {}", big(id) + 1)),
+        Fault::JsonKey => set(&format!("doc = '{{\"m\":{id}}}'")),
+        Fault::Swapped => {
+            keyspace.rows(&format!("UPDATE things SET big = {} WHERE id = {}", big(id), id + 1));
+            set(&format!("big = {}", big(id + 1)))
+        }
+        Fault::Missing => keyspace.rows(&format!("DELETE FROM things WHERE id = {id}")),
+        Fault::Extra => keyspace.rows(&format!("INSERT INTO things (id, big) VALUES ({}, 1)", id + 1_000_000)),
+        Fault::EmptyForNull => set("note = ''"),
+        Fault::NullForEmpty => set("note = null"),
+        Fault::TimeToLive => unreachable!("of keys alone"),
+    };
 }
 
 /// What is to be told of a fault: kind, key, column.
@@ -262,4 +296,14 @@ fn two_hundred_faults_in_keys_are_all_named() {
         project.set("REDIS_URL", &store.url());
         two_hundred(&project, &Target::Keys(store), &|id| format!("thing:{id}"));
     }
+}
+
+#[test]
+fn two_hundred_faults_in_a_keyspace_are_all_named() {
+    let keyspace = Keyspace::fresh();
+    keyspace.run(["CREATE TABLE things (id bigint PRIMARY KEY, raw blob, big bigint, made text, note text, doc text)"]);
+    let connection = "[connection.target]\nkind = \"scylla\"\nurl = { env = \"TARGET_URL\" }\n";
+    let mut project = project(connection, "target.things", "key = [\"id\"]");
+    project.set("TARGET_URL", &keyspace.url());
+    two_hundred(&project, &Target::Cql(keyspace), &|id| id.to_string());
 }

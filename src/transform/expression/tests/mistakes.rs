@@ -161,6 +161,18 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         r#"mapping::unknown_column: "\"text\"": the source users has no column `text` (a name stands in "double" quotes, a text in 'single' ones)"#,
     ),
     (
+        "day_bucket(created, 0)",
+        r#"mapping::wrong_operands: "day_bucket(created, 0)": `day_bucket` does not take this: the number of days is written out, 1 or more (see docs/mapping.md, section "Functions")"#,
+    ),
+    (
+        "day_bucket(created, id)",
+        r#"mapping::wrong_operands: "day_bucket(created, id)": `day_bucket` does not take this: the number of days is written out, 1 or more (see docs/mapping.md, section "Functions")"#,
+    ),
+    (
+        "day_bucket(name, 10)",
+        r#"mapping::wrong_operands: "day_bucket(name, 10)": `day_bucket` does not take (text, bigint) (cast what you give it, as in lower(id::text); see docs/mapping.md, section "Functions")"#,
+    ),
+    (
         "settings -> 'a'",
         r#"mapping::wrong_operands: "settings -> 'a'": members of documents are taken by functions (json_get(settings, 'mode') gives the member as json, json_get_text its text)"#,
     ),

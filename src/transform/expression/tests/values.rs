@@ -115,6 +115,16 @@ pub(super) const VALUES: &[(&str, &str)] = &[
         "boolean: true | false | null",
     ),
     ("xp / 0", "double precision: inf | inf | null"),
+    ("day_bucket(created, 10)", "integer: 1978 | 0 | null"),
+    ("day_bucket(born - interval '10 days', 10)", "integer: 1977 | -1 | null"),
+    (
+        "date_trunc('millisecond', created + interval '0.0019 seconds')",
+        "timestamptz: 2024-02-29T23:59:59.001Z | 1970-01-01T00:00:00.001Z | null",
+    ),
+    (
+        "date_trunc('millisecond', created - interval '0.0001 seconds')",
+        "timestamptz: 2024-02-29T23:59:58.999Z | 1969-12-31T23:59:59.999Z | null",
+    ),
     // What fails for some row.
     ("json_get(name, 'a')", "json: !expression: not valid JSON"),
     (

@@ -1,0 +1,20 @@
+create table users (
+    user_id uuid primary key,
+    phone_number text not null unique,
+    phone_number_hash bytea not null unique,
+    username text unique,
+    display_name text,
+    bio text,
+    profile_picture text,
+    background_image text,
+    last_seen_at timestamptz,
+    is_online boolean not null default false,
+    is_deleted boolean not null default false,
+    deleted_at timestamptz,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    pin_hash text,
+    registration_lock boolean not null default false,
+    registration_lock_expires_at timestamptz,
+    pin_set_at timestamptz
+);
