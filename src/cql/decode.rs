@@ -6,17 +6,17 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::array::builder::{BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, PrimitiveBuilder, StringBuilder};
-use arrow::array::{ArrayRef, ListArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
     Time64MicrosecondType, TimestampMicrosecondType,
 };
 use scylla::cluster::metadata::{CollectionType, ColumnType as CqlType, NativeType};
 
 use super::kind;
 use crate::data::column::ColumnType;
+use crate::data::list::Lists;
 use crate::data::reject::Reason;
 
 pub(crate) mod element;
@@ -70,10 +70,7 @@ enum Values {
 
 struct List {
     items: Box<ColumnDecoder>,
-    /// Items so far, which is where the next list begins.
-    count: i32,
-    offsets: Vec<i32>,
-    valid: Vec<bool>,
+    lists: Lists,
 }
 
 impl std::fmt::Debug for ColumnDecoder {
@@ -140,13 +137,9 @@ impl Values {
             ) => (element, item),
             _ => return Self::Document(texts()),
         };
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
         Self::List(List {
             items: Box::new(ColumnDecoder::of(element.0, element.1, rows)),
-            count: 0,
-            offsets,
-            valid: Vec::with_capacity(rows),
+            lists: Lists::with_capacity(rows),
         })
     }
 
@@ -240,7 +233,7 @@ impl Values {
             Self::Timestamp(values) => values.append_null(),
             Self::Interval(values) => values.append_null(),
             Self::Uuid(values) => values.append_null(),
-            Self::List(list) => list.end(false),
+            Self::List(list) => list.lists.end(false),
         }
     }
 
@@ -274,26 +267,15 @@ impl List {
         for item in elements {
             // What cannot be taken apart adds nothing; what cannot be read adds NULL.
             let item = item?;
-            self.count = self.count.checked_add(1).ok_or(Problem::OutOfRange("too many elements"))?;
+            self.lists.item().ok_or(Problem::OutOfRange("too many elements"))?;
             self.items.append(item).map_err(Problem::Element)?;
         }
-        self.end(true);
+        self.lists.end(true);
         Ok(())
     }
 
-    /// Ends a row. Items of a list that was given up lie behind a NULL.
-    fn end(&mut self, valid: bool) {
-        self.offsets.push(self.count);
-        self.valid.push(valid);
-    }
-
     fn finish(mut self, ty: &ColumnType) -> ArrayRef {
-        let DataType::List(item) = ty.arrow() else {
-            return arrow::array::new_null_array(&ty.arrow(), self.valid.len());
-        };
-        let nulls = self.valid.contains(&false).then(|| NullBuffer::from(self.valid));
-        let offsets = OffsetBuffer::new(self.offsets.into());
-        Arc::new(ListArray::new(item, offsets, self.items.finish(), nulls))
+        self.lists.finish(ty, self.items.finish())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod json_schema;
 pub mod keyed;
 pub mod kinds;
+pub(crate) mod list;
 pub mod piece;
 pub mod position;
 mod quoted;

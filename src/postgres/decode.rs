@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::array::builder::{BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, PrimitiveBuilder, StringBuilder};
-use arrow::array::{ArrayRef, ListArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
@@ -17,6 +16,7 @@ use arrow::datatypes::{
 
 use super::numeric::Sent;
 use crate::data::column::ColumnType;
+use crate::data::list::Lists;
 use crate::data::reject::Reason;
 use crate::{Error, ErrorKind, Result};
 
@@ -120,10 +120,7 @@ enum Values {
 
 struct List {
     items: Box<ColumnDecoder>,
-    /// Items so far, which is where the next list begins.
-    count: i32,
-    offsets: Vec<i32>,
-    valid: Vec<bool>,
+    lists: Lists,
 }
 
 impl std::fmt::Debug for ColumnDecoder {
@@ -198,16 +195,10 @@ impl Values {
             ColumnType::Timestamp { .. } => Self::Timestamp(primitive(ty, rows)),
             ColumnType::Interval => Self::Interval(primitive(ty, rows)),
             ColumnType::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
-            ColumnType::List(item) => {
-                let mut offsets = Vec::with_capacity(rows + 1);
-                offsets.push(0);
-                Self::List(List {
-                    items: Box::new(ColumnDecoder::new(item, rows)),
-                    count: 0,
-                    offsets,
-                    valid: Vec::with_capacity(rows),
-                })
-            }
+            ColumnType::List(item) => Self::List(List {
+                items: Box::new(ColumnDecoder::new(item, rows)),
+                lists: Lists::with_capacity(rows),
+            }),
         }
     }
 
@@ -259,7 +250,7 @@ impl Values {
             Self::Timestamp(values) => values.append_null(),
             Self::Interval(values) => values.append_null(),
             Self::Uuid(values) => values.append_null(),
-            Self::List(list) => list.end(false),
+            Self::List(list) => list.lists.end(false),
         }
     }
 
@@ -294,7 +285,7 @@ impl List {
         };
         let dimensions = word(0)?;
         if dimensions == 0 {
-            self.end(true);
+            self.lists.end(true);
             return Ok(());
         }
         if dimensions != 1 || word(16)? != 1 {
@@ -304,36 +295,21 @@ impl List {
         let mut items = Fields::new(&bytes[20..], count);
         for _ in 0..count {
             let item = items.next().map_err(|_| Problem::Malformed)?;
-            self.count = self.count.checked_add(1).ok_or(Problem::OutOfRange("too many items"))?;
+            self.lists.item().ok_or(Problem::OutOfRange("too many items"))?;
             self.items.append(item).map_err(Problem::Item)?;
         }
-        self.end(true);
+        self.lists.end(true);
         Ok(())
     }
 
-    /// Ends a row. Items of a list that was given up lie behind a NULL.
-    fn end(&mut self, valid: bool) {
-        self.offsets.push(self.count);
-        self.valid.push(valid);
-    }
-
     fn finish(mut self, ty: &ColumnType) -> ArrayRef {
-        let arrow::datatypes::DataType::List(item) = ty.arrow() else {
-            return arrow::array::new_null_array(&ty.arrow(), self.valid.len());
-        };
-        let nulls = self.valid.contains(&false).then(|| NullBuffer::from(self.valid));
-        Arc::new(ListArray::new(
-            item,
-            OffsetBuffer::new(self.offsets.into()),
-            self.items.finish(),
-            nulls,
-        ))
+        self.lists.finish(ty, self.items.finish())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray};
+    use arrow::array::{Array, AsArray, ListArray};
     use arrow::datatypes::IntervalMonthDayNano;
 
     use super::*;
