@@ -99,6 +99,36 @@ impl Moments {
     }
 }
 
+/// When runs are killed: at random moments that come earlier once a run was over before its own.
+/// How long the first run took says little: it may have met a busy server.
+pub(crate) struct KillTimes {
+    moments: Moments,
+    longest: u64,
+    last: u64,
+}
+
+impl KillTimes {
+    /// Kills within the first so-and-so many milliseconds of a run.
+    pub(crate) fn within(longest: u64) -> Self {
+        Self {
+            moments: Moments::seeded(),
+            longest,
+            last: longest,
+        }
+    }
+
+    /// Sleeps until it is time to kill the run that was just started.
+    pub(crate) fn wait(&mut self) {
+        self.last = self.moments.below(self.longest);
+        std::thread::sleep(Duration::from_millis(self.last));
+    }
+
+    /// The run was over before it could be killed.
+    pub(crate) fn too_late(&mut self) {
+        self.longest = self.longest.min(self.last * 2 / 3 + 60);
+    }
+}
+
 /// A path of this repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

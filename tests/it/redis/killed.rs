@@ -1,12 +1,12 @@
 //! Runs that are killed at random moments and resumed: at the end the store holds what an
 //! undisturbed run leaves, and its ledger adds up.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::dump::{Dump, assert_same};
 use super::store::Store;
 use super::toy::{Toy, assert_ledger, assert_tidy, every_type, items, records};
-use crate::harness::Moments;
+use crate::harness::KillTimes;
 
 const ROWS: u32 = 1_200;
 const KILLS: u32 = 12;
@@ -54,8 +54,7 @@ fn kill_often(store: &Store, policy: &str) {
     store.clear();
 
     fill(store);
-    let mut moments = Moments::seeded();
-    let longest = u64::try_from(whole.as_millis()).expect("a short run") / 3 + 60;
+    let mut times = KillTimes::within(u64::try_from(whole.as_millis()).expect("a short run") / 3 + 60);
     let mut interrupted = 0;
     let mut killed = 0;
     for _ in 0..KILLS * 3 {
@@ -63,7 +62,7 @@ fn kill_often(store: &Store, policy: &str) {
             break;
         }
         let mut child = toy.project.start_unheard(&args);
-        std::thread::sleep(Duration::from_millis(moments.below(longest)));
+        times.wait();
         let ended = child.try_wait().expect("the child's state");
         if ended.is_none() {
             child.kill().expect("SIGKILL");
@@ -75,6 +74,7 @@ fn kill_often(store: &Store, policy: &str) {
         assert!(matches!(code, None | Some(4)), "{code:?}");
         if ended.is_some() {
             // It was done before it was killed often enough: begin again.
+            times.too_late();
             check(store, &expected, &refused);
             store.clear();
             fill(store);

@@ -1,10 +1,10 @@
 //! Runs that are killed at random moments and resumed: at the end the tables hold what an undisturbed
 //! run leaves, and the ledger adds up.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::toy::Toy;
-use crate::harness::Moments;
+use crate::harness::KillTimes;
 
 const ROWS: u32 = 1_500;
 const KILLS: u32 = 12;
@@ -31,15 +31,14 @@ fn kill_often(policy: &str) {
     toy.clear();
 
     fill(&toy);
-    let mut moments = Moments::seeded();
-    let longest = u64::try_from(whole.as_millis()).expect("a short run") * 2 / 3 + 60;
+    let mut times = KillTimes::within(u64::try_from(whole.as_millis()).expect("a short run") * 2 / 3 + 60);
     let (mut killed, mut between) = (0, 0);
     for _ in 0..KILLS * 3 {
         if killed == KILLS {
             break;
         }
         let mut child = toy.project.start_unheard(&args);
-        std::thread::sleep(Duration::from_millis(moments.below(longest)));
+        times.wait();
         let ended = child.try_wait().expect("the child's state");
         if ended.is_none() {
             child.kill().expect("SIGKILL");
@@ -54,6 +53,7 @@ fn kill_often(policy: &str) {
         assert!(matches!(code, None | Some(4)), "{code:?}");
         if ended.is_some() {
             // It was done before it was killed often enough: begin again.
+            times.too_late();
             check(&toy, &expected, &refused);
             toy.clear();
             fill(&toy);
