@@ -10,6 +10,7 @@
 #
 # Data, logs and pid files live under DBFERRY_SCRATCH (default: dbferry-services in the folder for
 # temporary files), so that nothing on the machine is touched but the installed packages.
+# DBFERRY_SQLX=1 has `up` install sqlx's command line as well, which the tests compare with.
 # DBFERRY_SERVICES=docker takes the servers from docker-compose.yml instead; so does a machine with
 # a Docker engine on which Debian's servers cannot be installed.
 set -euo pipefail
@@ -492,6 +493,30 @@ chromium_install() {
     command -v chromium >/dev/null
 }
 
+# --- sqlx's command line ---------------------------------------------------------------------
+
+# The tests let it migrate what dbferry migrated, and the other way round: the version of the crate.
+sqlx_folder=$scratch/sqlx
+sqlx_program=$sqlx_folder/bin/sqlx
+
+sqlx_version() { awk '$0 == "name = \"sqlx\"" { getline; gsub(/[^0-9.]/, ""); print }' "$repository/Cargo.lock"; }
+
+# How it is installed, for people, too.
+sqlx_command() {
+    echo "cargo install --locked sqlx-cli --version $(sqlx_version) --no-default-features --features postgres,sqlite --root $sqlx_folder"
+}
+
+sqlx_install() {
+    [ "$("$sqlx_program" --version 2>/dev/null)" = "sqlx-cli $(sqlx_version)" ] && return 0
+    say "installing sqlx's command line ($(sqlx_command))"
+    mkdir -p "$sqlx_folder"
+    # Built once, at low priority, and for its size rather than its speed.
+    # shellcheck disable=SC2046
+    CARGO_TARGET_DIR=$sqlx_folder/target CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        nice -n 19 $(sqlx_command) >"$sqlx_folder/install.log" 2>&1 </dev/null || return 1
+    rm -rf "$sqlx_folder/target"
+}
+
 # --- commands --------------------------------------------------------------------------------
 
 # One call at a time. The lock goes with the process, however it ends.
@@ -508,6 +533,8 @@ environment() {
     echo "export DBFERRY_TEST_SCYLLA_URL=scylla://$cassandra_user:$cassandra_password@$cassandra_host:$cassandra_port"
     # Tests that stop and kill nodes start their own of these libraries.
     echo "export DBFERRY_TEST_CASSANDRA=$cassandra_jars"
+    # Also where it could not be installed: the tests that need it say how.
+    echo "export DBFERRY_TEST_SQLX=$sqlx_program"
     # Only where it runs: the tests that could use it say so where it does not.
     if cosmium_pid >/dev/null; then
         echo "export DBFERRY_TEST_COSMIUM_URL=http://$postgres_host:$cosmium_port/"
@@ -527,6 +554,7 @@ dotenv() {
     echo "export VYRY_DATABASE_URL=$server/vyrydb"
     echo "export VYRY_TARGET_URL=$server/vyry"
     echo "export SCYLLA_URL=scylla://$cassandra_user:$cassandra_password@$cassandra_host:$cassandra_port/vyry"
+    echo "export MINDIA_DATABASE_URL=$server/mindia"
     # The emulator of the tests, as README.md starts it; it takes any key.
     echo "export COSMOS_ENDPOINT=http://127.0.0.1:18081/"
     echo "export COSMOS_KEY=ZGJmZXJyeQ=="
@@ -564,6 +592,7 @@ up() {
             "as root: apt-get install postgresql redis-server openjdk-17-jre-headless maven" "or start a Docker engine and set DBFERRY_SERVICES=docker"
     fi
     cosmium_up
+    [ "${DBFERRY_SQLX:-}" != 1 ] || sqlx_install || say "sqlx's command line could not be installed (see $sqlx_folder/install.log): tests that compare with it will fail"
     chromium_install || say "Chromium is not here and could not be installed: tests of the page of a report will fail"
     environment
 }
@@ -604,6 +633,7 @@ status() {
     status_of cassandra "$cassandra_port" "${cql[@]}" || code=1
     # A program that tests start, no service.
     command -v chromium >/dev/null || printf '%-14s %-6s %-5s\n' chromium - missing
+    [ -x "$sqlx_program" ] || printf '%-14s %-6s %-5s\n' sqlx - missing
     # Not needed by any test alone: its state does not decide the exit code.
     if cosmium_pid >/dev/null; then
         printf '%-14s %-6s %-5s %s\n' cosmium "$cosmium_port" up go

@@ -41,7 +41,8 @@ if ! scripts/services.sh status >/dev/null 2>&1 && [ "${CI:-}" = true ]; then
     # Only what this call starts is stopped, and only where nobody will use it again.
     trap 'scripts/services.sh down >/dev/null 2>&1 || true' EXIT
 fi
-variables=$(scripts/services.sh up)
+# Beside the servers, sqlx's own command line: tests compare with it.
+variables=$(DBFERRY_SQLX=1 scripts/services.sh up)
 eval "$variables"
 scripts/services.sh status >&2
 

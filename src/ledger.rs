@@ -10,6 +10,8 @@ use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::table::{ForeignKey, TableName};
 
+pub mod undo;
+
 /// No checkpoints and no validation, to measure what they cost: only in a program built for the
 /// benchmark.
 pub(crate) const BARE: bool = cfg!(feature = "bench-bare");
@@ -173,6 +175,19 @@ pub struct StoredReject {
     pub reason: String,
     /// In words.
     pub detail: String,
+}
+
+/// A backup that was made before a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupNote {
+    /// Run.
+    pub run: uuid::Uuid,
+    /// Folder of the backup, as an absolute path on the machine of the run.
+    pub folder: String,
+    /// When it was complete, RFC 3339 in UTC.
+    pub taken_at: String,
+    /// SHA-256 of its manifest, hexadecimal.
+    pub manifest_sha256: String,
 }
 
 /// A target key that a source row claims (Invariant 13).

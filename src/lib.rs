@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Modules stand in the order of the flow. Imports go downwards only:
-//! `main → cli → repair → verify → {pipeline, schema, starter} → {source, transform, sink} → {postgres, cql, ledger}
+//! `main → cli → repair → verify → {backup, pipeline, schema, starter} → {source, transform, sink} → {postgres, cql, ledger}
 //! → {mapping, config} → document → data → error`; `tests/tidy.rs` enforces it.
 //!
 //! # Invariants
@@ -52,6 +52,7 @@ pub mod sink;
 pub mod source;
 pub mod transform;
 
+pub mod backup;
 pub mod pipeline;
 pub mod schema;
 pub mod starter;

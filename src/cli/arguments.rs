@@ -10,12 +10,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::key_prefix::KeyPrefix;
 use crate::pipeline::subject::SubjectKey;
 
+mod backfill;
+mod backup;
+mod clean;
+mod introspect;
 mod repair;
+mod rollback;
 mod runs;
+mod schema;
 mod verify;
 
+pub(super) use backfill::BackfillArguments;
+pub(super) use backup::{BackupArguments, BackupCommand, RestoreArguments, ToolArguments};
+pub(super) use clean::CleanArguments;
+pub(super) use introspect::IntrospectArguments;
 pub(super) use repair::RepairArguments;
+pub(super) use rollback::{ChangedRows, RollbackArguments};
 pub(super) use runs::{RunsArguments, RunsCommand};
+pub(super) use schema::SchemaCommand;
 pub(super) use verify::VerifyArguments;
 
 const AFTER_HELP: &str = "\
@@ -104,9 +116,26 @@ aborts: the batch in flight is rolled back. Rejected rows end a run with exit co
     #[command(after_help = verify::AFTER_HELP)]
     Verify(VerifyArguments),
 
+    /// Fill in columns of a table's own rows, a few at a time, while its application goes on
+    #[command(after_help = backfill::AFTER_HELP)]
+    Backfill(BackfillArguments),
+
     /// Mend in the target what the report of a verification names, row by row
     #[command(after_help = repair::AFTER_HELP)]
     Repair(RepairArguments),
+
+    /// Save what a project writes to, try saved backups out, and list them
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        arg_required_else_help = true,
+        after_help = backup::AFTER_HELP
+    )]
+    Backup(BackupArguments),
+
+    /// Bring a backup back to where it came from
+    #[command(after_help = backup::AFTER_RESTORE)]
+    Restore(RestoreArguments),
 
     /// Show how far every stream is: rows on both sides, checkpoint, rejects
     #[command(after_help = "\
@@ -132,6 +161,10 @@ Writes nothing."
     )]
     Runs(RunsArguments),
 
+    /// Take a run back: its targets become what they were before it
+    #[command(after_help = rollback::AFTER_HELP)]
+    Rollback(RollbackArguments),
+
     /// Remove the keys that a rehearsal has written to Redis
     #[command(after_help = "\
 Examples:
@@ -145,13 +178,7 @@ Removes keys that begin with the prefix, and nothing else.")]
     #[command(
         subcommand,
         arg_required_else_help = true,
-        after_help = "\
-Examples:
-  dbferry schema status mappings/game
-  dbferry schema apply mappings/game --env embedded
-
-A project carries them as files: migrations/CONNECTION/VERSION_NAME.up.sql and .down.sql, or .up.cql
-and .down.cql for ScyllaDB and Cassandra."
+        after_help = schema::AFTER_HELP
     )]
     Schema(SchemaCommand),
 
@@ -270,6 +297,11 @@ pub(super) struct RunArguments {
     #[arg(long, conflicts_with = "retry_rejects")]
     pub(super) restart: bool,
 
+    /// Leave an undo log of every stream, as if its mapping said `undo = true`, so that `dbferry rollback`
+    /// can take the run back
+    #[arg(long)]
+    pub(super) undo: bool,
+
     /// Move only the rows in the reject store, after rows or mapping were mended
     #[arg(long)]
     pub(super) retry_rejects: bool,
@@ -286,6 +318,14 @@ pub(super) struct RunArguments {
     /// Apply pending migrations of the targets first
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) apply_schema: bool,
+
+    /// Back up the targets first, as `dbferry backup` does, and note it in the ledger
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) backup: bool,
+
+    /// Go on where migrations lose something, without asking
+    #[arg(long, requires = "apply_schema")]
+    pub(super) allow_destructive: bool,
 
     /// Once everything is moved, compare source and target, as `dbferry verify` does
     #[arg(long, conflicts_with_all = ["dry_run", "retry_rejects"])]
@@ -309,93 +349,6 @@ pub(super) struct StatsArguments {
     /// Count every row: without it tables of a million rows or more show their database's estimate
     #[arg(long)]
     pub(super) exact: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CleanArguments {
-    #[command(flatten)]
-    pub(super) project: ProjectArguments,
-
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SchemaCommand {
-    /// Apply pending migrations
-    #[command(after_help = "Example:\n  dbferry schema apply mappings/game --env embedded")]
-    Apply(SchemaArguments),
-
-    /// List migrations and which of them are applied
-    #[command(after_help = "Example:\n  dbferry schema status mappings/game\n\nWrites nothing.")]
-    Status(SchemaArguments),
-
-    /// Undo the last migration, or all after a version; what their tables hold is lost
-    #[command(after_help = "\
-Examples:
-  dbferry schema revert mappings/game
-  dbferry schema revert mappings/game --to 0")]
-    Revert(RevertArguments),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SchemaArguments {
-    #[command(flatten)]
-    pub(super) project: ProjectArguments,
-
-    /// Only this target connection
-    #[arg(long, value_name = "NAME")]
-    pub(super) connection: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RevertArguments {
-    #[command(flatten)]
-    pub(super) schema: SchemaArguments,
-
-    /// Undo all migrations after this version; 0 undoes all
-    #[arg(long, value_name = "VERSION")]
-    pub(super) to: Option<i64>,
-
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct IntrospectArguments {
-    /// Connections to read from; repeated or with commas
-    #[arg(long, value_name = "CONNECTION", value_delimiter = ',', required = true)]
-    pub(super) from: Vec<String>,
-
-    /// Connections to write to; repeated or with commas
-    #[arg(long, value_name = "CONNECTION", value_delimiter = ',', required = true)]
-    pub(super) to: Vec<String>,
-
-    /// Folder of the project [default: mappings/ and the name]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(super) out: Option<PathBuf>,
-
-    /// Name of the project [default: the folder's, or the first connection to read from]
-    #[arg(long, value_name = "NAME", value_parser = super::intent::project_name)]
-    pub(super) name: Option<String>,
-
-    /// Pair tables of other names by their columns, too
-    #[arg(long)]
-    pub(super) guess: bool,
-
-    /// Write over files that are there
-    #[arg(long)]
-    pub(super) force: bool,
-
-    /// Print the files instead of writing them
-    #[arg(long, conflicts_with = "force")]
-    pub(super) print: bool,
-
-    /// Form of the result on stdout: tables for people, or one JSON document (docs/output.md)
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    pub(super) output: OutputForm,
 }
 
 #[derive(Debug, Args)]

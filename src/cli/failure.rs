@@ -117,14 +117,26 @@ impl ErrorDocument {
 
     /// What stopped a run, if anything did.
     pub(super) fn of_report(report: &RunReport, invocation: &Invocation) -> Option<Self> {
-        let message = report.error.clone()?;
-        let kind = report.error_kind.unwrap_or(ErrorKind::Internal);
-        let hint = report.hint.as_deref().unwrap_or(kind.policy().hint);
+        Self::of_stopped(
+            (report.error.as_ref(), report.hint.as_ref()),
+            (report.error_kind, report.exit_code()),
+            invocation,
+        )
+    }
+
+    /// What stopped something that has a report, if anything did.
+    pub(super) fn of_stopped(
+        (message, hint): (Option<&String>, Option<&String>),
+        (kind, exit_code): (Option<ErrorKind>, u8),
+        invocation: &Invocation,
+    ) -> Option<Self> {
+        let kind = kind.unwrap_or(ErrorKind::Internal);
+        let hint = hint.map_or(kind.policy().hint, String::as_str);
         Some(Self {
             kind: kind_name(kind),
-            message,
+            message: message?.clone(),
             hint: invocation.fill_in(hint),
-            exit_code: report.exit_code(),
+            exit_code,
             findings: Vec::new(),
         })
     }

@@ -2,6 +2,7 @@
 //! connections its streams need.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::intent::Invocation;
 use crate::config::Config;
@@ -39,11 +40,23 @@ impl Files {
     /// # Errors
     /// With every finding of the files.
     pub(super) fn load(invocation: &Invocation) -> Result<Self> {
+        Self::load_by(invocation, file::load)
+    }
+
+    /// Loads both, for what is about connections alone: a project may have no streams.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn load_any(invocation: &Invocation) -> Result<Self> {
+        Self::load_by(invocation, file::load_any)
+    }
+
+    fn load_by(invocation: &Invocation, project: impl FnOnce(&Path) -> Result<Project>) -> Result<Self> {
         let mut config = Config::load(&invocation.config_dir, &invocation.environment);
         if let (Ok(config), Some(prefix)) = (&mut config, &invocation.key_prefix) {
             prefix.as_str().clone_into(&mut config.key_prefix);
         }
-        let project = file::load(&invocation.project);
+        let project = project(&invocation.project);
         let (config, project) = match (config, project) {
             (Ok(config), Ok(project)) => (config, project),
             (Err(one), Err(other)) if !one.list().is_empty() && !other.list().is_empty() => {
@@ -73,6 +86,14 @@ impl Files {
             .filter(|stream| only.is_empty() || only.contains(&stream.name.value))
             .filter(|stream| !self.is_disabled(stream))
             .collect()
+    }
+
+    /// Streams and backfills that are not left out by a disabled connection: all that leaves a trail.
+    pub(super) fn writers(&self) -> Vec<&Stream> {
+        let backfills = self.project.backfills.iter().map(|backfill| &backfill.stream);
+        let mut writers = self.streams(&[]);
+        writers.extend(backfills.filter(|stream| !self.is_disabled(stream)));
+        writers
     }
 
     /// Names of the streams that are left out.
@@ -121,11 +142,20 @@ impl Files {
     /// # Errors
     /// As [`Config::resolve`].
     pub(super) fn resolve(&self, streams: &[&Stream]) -> Result<BTreeMap<String, Connection>> {
+        let names: Vec<String> = Self::ends(streams).into_iter().map(|(name, _)| name).collect();
+        self.resolve_named(&names)
+    }
+
+    /// Resolves these connections, as [`Self::resolve`] does.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
+    pub(super) fn resolve_named(&self, names: &[String]) -> Result<BTreeMap<String, Connection>> {
         let mut resolved = BTreeMap::new();
         let mut findings = Vec::new();
-        for (name, _) in Self::ends(streams) {
-            match self.config.resolve(&name) {
-                Ok(connection) => drop(resolved.insert(name, connection)),
+        for name in names {
+            match self.config.resolve(name) {
+                Ok(connection) => drop(resolved.insert(name.clone(), connection)),
                 Err(error) if error.list().is_empty() => return Err(error),
                 Err(error) => findings.extend(error.into_findings()),
             }

@@ -7,26 +7,32 @@ use std::path::PathBuf;
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::arguments::{
-    Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, ProjectArguments, RunArguments, RunsCommand,
-    SchemaCommand,
-};
-use super::key_prefix::KeyPrefix;
+use super::arguments::{Arguments, Command, EnvironmentArguments, FileFormat, LogLevel, OutputForm, RunArguments, RunsCommand};
 use super::output::Console;
 use super::stats::Look;
 use crate::pipeline::plan;
 use crate::pipeline::run::RunOptions;
 use crate::pipeline::subject::SubjectKey;
 
+mod backfill;
+mod backup;
 mod introspect;
+mod invocation;
 mod repair;
+mod rollback;
 mod schema;
 mod verify;
+mod word;
 
+pub(super) use backfill::BackfillIntent;
+pub(super) use backup::{BackupIntent, Configured, MakeIntent, RestoreIntent, TryIntent};
 pub(super) use introspect::{IntrospectIntent, project_name};
+pub(super) use invocation::Invocation;
 pub(super) use repair::RepairIntent;
+pub(super) use rollback::RollbackIntent;
 pub(super) use schema::{SchemaChange, SchemaIntent};
 pub(super) use verify::{ReportForm, ReportPath, VerifyIntent};
+pub(super) use word::{quoted, subject};
 
 /// Environment where none is named.
 pub(super) const ENVIRONMENT: &str = "development";
@@ -46,7 +52,11 @@ pub(super) enum Action {
     Plan(Invocation, plan::Options),
     Run(RunIntent),
     Verify(VerifyIntent),
+    Backfill(BackfillIntent),
     Repair(RepairIntent),
+    Rollback(RollbackIntent),
+    Backup(BackupIntent),
+    Restore(RestoreIntent),
     Stats {
         invocation: Invocation,
         look: Look,
@@ -73,20 +83,14 @@ pub(super) struct RunIntent {
     pub(super) plan: plan::Options,
     pub(super) run: RunOptions,
     pub(super) apply_schema: bool,
+    /// What is saved before anything is written.
+    pub(super) backup: Option<MakeIntent>,
+    /// Migrations may lose something.
+    pub(super) allow_destructive: bool,
     /// Where figures are served, before what the configuration says.
     pub(super) metrics: Option<SocketAddr>,
     /// What is compared once all of it is moved.
     pub(super) verify: Option<Box<VerifyIntent>>,
-}
-
-/// A project in an environment, as it was typed: enough to type the next command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invocation {
-    pub(super) project: PathBuf,
-    pub(super) environment: String,
-    pub(super) config_dir: PathBuf,
-    /// What every key begins with, in a rehearsal.
-    pub(super) key_prefix: Option<KeyPrefix>,
 }
 
 impl Intent {
@@ -113,15 +117,18 @@ impl Command {
             Self::Plan(plan) => plan.project.output,
             Self::Run(run) => run.project.output,
             Self::Verify(verify) => verify.project.output,
+            Self::Backfill(backfill) => backfill.project.output,
             Self::Repair(repair) => repair.output,
+            Self::Backup(backup) => backup.output(),
+            Self::Restore(restore) => restore.output,
             Self::Runs(runs) => match (&runs.command, &runs.project) {
                 (Some(RunsCommand::Show(show)), _) => show.project.output,
                 (None, Some(project)) => project.output,
                 (None, None) => OutputForm::Text,
             },
+            Self::Rollback(rollback) => rollback.project.output,
             Self::Clean(clean) => clean.project.output,
-            Self::Schema(SchemaCommand::Apply(schema) | SchemaCommand::Status(schema)) => schema.project.output,
-            Self::Schema(SchemaCommand::Revert(revert)) => revert.schema.project.output,
+            Self::Schema(schema) => schema.output(),
             Self::Introspect(introspect) => introspect.output,
             Self::JsonSchema(_) | Self::Completions { .. } => OutputForm::Text,
         }
@@ -139,11 +146,14 @@ impl Action {
             | Self::RunTrail(invocation, _)
             | Self::Clean { invocation, .. } => Some(invocation),
             Self::Run(run) => Some(&run.invocation),
+            Self::Rollback(rollback) => Some(&rollback.invocation),
             Self::Verify(verify) => Some(&verify.invocation),
+            Self::Backfill(backfill) => Some(&backfill.invocation),
             Self::Schema(schema) => Some(&schema.invocation),
             Self::Introspect(introspect) => Some(&introspect.invocation),
-            // It is the report that tells which.
-            Self::Repair(_) | Self::JsonSchema { .. } | Self::Completions(_) => None,
+            Self::Backup(backup) => backup.invocation(),
+            // It is the report or the backup that tells which.
+            Self::Repair(_) | Self::Restore(_) | Self::JsonSchema { .. } | Self::Completions(_) => None,
         }
     }
 
@@ -164,7 +174,11 @@ impl Action {
             }
             Command::Run(run) => Self::Run(RunIntent::of(run, environment)),
             Command::Verify(verify) => Self::Verify(VerifyIntent::of(verify, environment)),
+            Command::Backfill(backfill) => Self::Backfill(BackfillIntent::of(backfill, environment)),
             Command::Repair(repair) => Self::Repair(RepairIntent::of(repair, environment)),
+            Command::Rollback(rollback) => Self::Rollback(RollbackIntent::of(rollback, environment)),
+            Command::Backup(backup) => Self::Backup(BackupIntent::of(backup, environment)),
+            Command::Restore(restore) => Self::Restore(RestoreIntent::of(restore, environment)),
             Command::Stats(stats) => Self::Stats {
                 invocation: invocation(stats.project),
                 look: Look {
@@ -202,6 +216,7 @@ impl RunIntent {
             jobs: typed.jobs.map(usize::from),
             subject: typed.subject,
             since_last: typed.since_last,
+            undo: typed.undo,
             count: false,
             cost: false,
             coverage: false,
@@ -216,6 +231,7 @@ impl RunIntent {
             verify: typed
                 .verify
                 .then(|| Box::new(VerifyIntent::after_run(&invocation, &plan, reports))),
+            backup: typed.backup.then(|| MakeIntent::before_run(&invocation)),
             invocation,
             plan,
             run: RunOptions {
@@ -224,6 +240,7 @@ impl RunIntent {
                 retry_rejects: typed.retry_rejects,
             },
             apply_schema: typed.apply_schema,
+            allow_destructive: typed.allow_destructive,
             metrics: typed.metrics,
         }
     }
@@ -249,6 +266,9 @@ impl RunIntent {
         }
         if self.plan.since_last && !more.contains(&"--retry-rejects") {
             words.push("--since-last".to_owned());
+        }
+        if self.plan.undo {
+            words.push("--undo".to_owned());
         }
         if let Some(address) = self.metrics {
             words.extend(["--metrics".to_owned(), address.to_string()]);
@@ -277,64 +297,6 @@ impl RunIntent {
     }
 }
 
-/// `user=42`: the subject's name and its key, which may hold anything but be empty.
-pub(super) fn subject(text: &str) -> Result<SubjectKey, String> {
-    match text.split_once('=') {
-        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok(SubjectKey {
-            name: name.to_owned(),
-            key: key.to_owned(),
-        }),
-        _ => Err("a subject is NAME=KEY, such as user=42".to_owned()),
-    }
-}
-
-impl Invocation {
-    fn of(project: ProjectArguments, environment: &EnvironmentArguments) -> Self {
-        Self {
-            project: project.project,
-            environment: environment.env.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
-            config_dir: environment.config_dir.clone(),
-            key_prefix: project.key_prefix,
-        }
-    }
-
-    /// A command line about the same project in the same environment, ready to be typed:
-    /// `dbferry run mappings/game --env embedded --retry-rejects`.
-    pub(super) fn command(&self, name: &str, more: &[&str]) -> String {
-        let mut line = format!("dbferry {name}{}", self.suffix());
-        for word in more {
-            line.push(' ');
-            line.push_str(word);
-        }
-        line
-    }
-
-    /// Advice speaks of `dbferry run PROJECT`: here it is known which.
-    pub(super) fn fill_in(&self, advice: &str) -> String {
-        advice.replace(" PROJECT", &self.suffix())
-    }
-
-    fn suffix(&self) -> String {
-        let mut line = format!(" {}", quoted(&self.project.display().to_string()));
-        if self.environment != ENVIRONMENT {
-            line.push_str(" --env ");
-            line.push_str(&quoted(&self.environment));
-        }
-        line.push_str(&self.rest());
-        line
-    }
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 fn level(log: Option<LogLevel>, verbose: u8) -> LevelFilter {
     match (log, verbose) {
         (Some(LogLevel::Off), _) => LevelFilter::OFF,
@@ -349,6 +311,7 @@ fn level(log: Option<LogLevel>, verbose: u8) -> LevelFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::key_prefix::KeyPrefix;
 
     fn parsed(line: &str) -> Result<Intent, clap::Error> {
         Intent::parse(line.split_whitespace().map(OsString::from))

@@ -6,6 +6,8 @@
 mod arguments;
 mod intent;
 
+mod backfill;
+mod backup;
 mod check;
 mod clean;
 mod completions;
@@ -13,6 +15,8 @@ mod introspect;
 mod json_schema;
 mod plan;
 mod repair;
+mod restore;
+mod rollback;
 mod run;
 mod run_trail;
 mod runs;
@@ -79,7 +83,11 @@ fn act(action: Action, console: &Console) -> Result<u8> {
         Action::Plan(invocation, options) => block_on(plan::run(&invocation, &options, console)),
         Action::Run(intent) => block_on(run::run(&intent, console)),
         Action::Verify(intent) => block_on(verify::run(&intent, console)),
+        Action::Backfill(intent) => block_on(backfill::run(&intent, console)),
         Action::Repair(intent) => block_on(repair::run(&intent, console)),
+        Action::Rollback(intent) => block_on(rollback::run(&intent, console)),
+        Action::Backup(intent) => block_on(backup::run(&intent, console)),
+        Action::Restore(intent) => block_on(restore::run(&intent, console)),
         Action::Stats { invocation, look } => block_on(stats::run(&invocation, look, console)),
         Action::Runs(invocation, limit) => block_on(runs::run(&invocation, limit, console)),
         Action::RunTrail(invocation, wanted) => block_on(run_trail::run(&invocation, &wanted, console)),

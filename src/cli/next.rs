@@ -11,8 +11,8 @@ use crate::verify::report::VerifyReport;
 /// One thing that could be done, and the command that does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    what: &'static str,
-    command: String,
+    pub(super) what: &'static str,
+    pub(super) command: String,
 }
 
 impl Step {

@@ -188,5 +188,6 @@ fn manner(stream: &PlannedStream) -> String {
     } else {
         format!("; after {}", stream.after.join(", "))
     };
-    format!("{state}{rows}; {key}{read}; {conflict}{after}")
+    let undo = if stream.write.undo { "; leaves an undo log" } else { "" };
+    format!("{state}{rows}; {key}{read}; {conflict}{after}{undo}")
 }

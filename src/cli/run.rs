@@ -9,7 +9,7 @@ use super::progress::{Doing, Progress};
 use super::signals::{self, Stopping};
 use super::summary::{self, RunDocument};
 use super::verify::{self, Verified};
-use super::{next, rejects, schema};
+use super::{backup, next, rejects, schema};
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::report::RunReport;
 use crate::pipeline::run;
@@ -35,8 +35,21 @@ pub(super) async fn run(intent: &RunIntent, console: &Console) -> Result<u8> {
         Ok(metrics) => metrics,
         Err(error) => return not_begun(&error, Some(&files.project.name), intent, console),
     };
+    let backup = match &intent.backup {
+        Some(wanted) => Box::pin(backup::before_run(wanted, &files, console)).await.map(Some),
+        None => Ok(None),
+    };
+    let (backup, meanwhile) = match backup {
+        Ok(backup) => backup.unzip(),
+        Err(error) => return not_begun(&error, Some(&files.project.name), intent, console),
+    };
     match prepare(intent, &files, console).await {
-        Ok(plan) => carry_out(intent, (&files, metrics.as_ref()), plan, console).await,
+        Ok(mut plan) => {
+            plan.backup = backup;
+            // From here on a run watches for itself.
+            drop(meanwhile);
+            carry_out(intent, (&files, metrics.as_ref()), plan, console).await
+        }
         Err(error) => not_begun(
             &asked_for(error, intent.plan.subject.as_ref()),
             Some(&files.project.name),
@@ -62,7 +75,7 @@ pub(super) fn asked_for(error: Error, subject: Option<&SubjectKey>) -> Error {
 async fn prepare(intent: &RunIntent, files: &Files, console: &Console) -> Result<Plan> {
     let only = &intent.plan.only;
     if intent.apply_schema {
-        schema::apply_all(files, only, console).await?;
+        schema::apply_all(files, only, intent.allow_destructive, console).await?;
     }
     let plan = || Box::pin(plan::plan(&files.project, &files.config, &intent.plan));
     let error = match plan().await {
@@ -71,7 +84,7 @@ async fn prepare(intent: &RunIntent, files: &Files, console: &Console) -> Result
         Err(error) => return Err(schema::with_way_out(error, files, only, &intent.invocation).await),
     };
     if schema::agreed_to_apply(&error, files, only, &intent.invocation, console).await {
-        schema::apply_all(files, only, console).await?;
+        schema::apply_all(files, only, false, console).await?;
         return plan().await;
     }
     Err(schema::with_way_out(error, files, only, &intent.invocation).await)

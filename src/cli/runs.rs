@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::failure::ErrorDocument;
 use super::files::Files;
 use super::intent::Invocation;
-use super::output::Console;
+use super::output::{Console, visible};
 use super::table::{Align, Grid};
-use crate::ledger::RunRecord;
+use crate::ledger::{BackupNote, RunRecord};
 use crate::{Result, error};
 
 /// Status of a run that was killed.
@@ -35,17 +35,29 @@ pub(super) struct Listed {
     pub(super) holder: String,
     pub(super) version: String,
     pub(super) targets: Vec<String>,
+    /// What was saved before it.
+    pub(super) backup: Option<Backup>,
+}
+
+/// A backup that was made before a run.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Backup {
+    pub(super) folder: String,
+    pub(super) taken_at: String,
+    pub(super) manifest_sha256: String,
 }
 
 pub(super) async fn run(invocation: &Invocation, limit: u32, console: &Console) -> Result<u8> {
-    let files = Files::load(invocation)?;
-    let mut records = Vec::new();
-    for (name, sink) in files.open_sinks(&files.streams(&[]), invocation).await? {
+    let files = Files::load_any(invocation)?;
+    let (mut records, mut backups) = (Vec::new(), Vec::new());
+    for (name, sink) in files.open_sinks(&files.writers(), invocation).await? {
         for record in sink.runs(&files.project.name, limit).await? {
             records.push((name.clone(), record));
         }
+        backups.extend(sink.backups(&files.project.name).await?);
     }
-    let runs = merged(records, usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut runs = merged(records, usize::try_from(limit).unwrap_or(usize::MAX));
+    add_backups(&mut runs, &backups);
     if console.is_json() {
         console.document(&RunsDocument {
             project: &files.project.name,
@@ -88,11 +100,23 @@ pub(super) fn merged(records: Vec<(String, RunRecord)>, limit: usize) -> Vec<Lis
             holder: record.holder,
             version: record.version,
             targets: vec![target],
+            backup: None,
         });
     }
     runs.sort_by(|a, b| b.started_at.cmp(&a.started_at));
     runs.truncate(limit);
     runs
+}
+
+/// Every target of a run has noted the same.
+pub(super) fn add_backups(runs: &mut [Listed], backups: &[BackupNote]) {
+    for run in runs {
+        run.backup = backups.iter().find(|note| note.run == run.run).map(|note| Backup {
+            folder: note.folder.clone(),
+            taken_at: note.taken_at.clone(),
+            manifest_sha256: note.manifest_sha256.clone(),
+        });
+    }
 }
 
 fn text(runs: &[Listed], color: bool) -> String {
@@ -110,7 +134,15 @@ fn text(runs: &[Listed], color: bool) -> String {
             &run.version,
         ]);
     }
-    grid.render()
+    let mut text = grid.render();
+    for (run, backup) in runs.iter().filter_map(|run| Some((run, run.backup.as_ref()?))) {
+        text.push_str(&visible(&format!(
+            "backup before {}: {} of {}",
+            run.run, backup.folder, backup.taken_at
+        )));
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

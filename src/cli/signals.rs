@@ -55,6 +55,34 @@ pub(super) fn watch(console: Console, shutdown: Shutdown, stopping: Stopping) ->
     Ok(said)
 }
 
+/// Watches until it is dropped, for work that stands before what [`watch`] is for: the first signal
+/// asks for a stop, one after that ends the process, and so does any once the work is done.
+pub(super) struct Meanwhile(tokio::task::JoinHandle<()>);
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Begins to watch; whoever is done with the work cancels `shutdown`.
+///
+/// # Errors
+/// As [`watch`].
+pub(super) fn meanwhile(shutdown: Shutdown) -> Result<Meanwhile> {
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(Meanwhile(tokio::spawn(async move {
+        loop {
+            either(&mut interrupt, &mut terminate).await;
+            if shutdown.is_cancelled() {
+                std::process::exit(error::EXIT_INTERRUPTED.into());
+            }
+            shutdown.cancel();
+        }
+    })))
+}
+
 fn listen(kind: SignalKind) -> Result<Signal> {
     signal(kind).map_err(|error| Error::new(ErrorKind::Internal, "cannot listen for signals").because(error))
 }

@@ -82,7 +82,7 @@ pub(super) struct Look {
 }
 
 pub(super) async fn run(invocation: &Invocation, look: Look, console: &Console) -> Result<u8> {
-    let files = Files::load(invocation)?;
+    let files = Files::load_any(invocation)?;
     let stats = gather(&files, invocation, look).await?;
     for warning in &stats.warnings {
         let caution = Tone::Caution.paint("warning:", console.note_color);
@@ -101,7 +101,7 @@ pub(super) async fn run(invocation: &Invocation, look: Look, console: &Console) 
 }
 
 async fn gather(files: &Files, invocation: &Invocation, look: Look) -> Result<StatsDocument> {
-    let streams = files.streams(&[]);
+    let streams = files.writers();
     let project = &files.project.name;
     let mut groups = Groups::new(look.show_keys);
     let mut warnings = Vec::new();
@@ -232,7 +232,8 @@ impl StreamStats {
             source_rows_estimated: source_rows.estimated,
             target_rows: target_rows.rows,
             target_rows_estimated: target_rows.estimated,
-            percent: source_rows.rows.map(|rows| match checkpoint {
+            // How many rows a backfill is about nobody has counted.
+            percent: source_rows.rows.filter(|_| !stream.in_place).map(|rows| match checkpoint {
                 Some(checkpoint) if checkpoint.complete => 100,
                 // Not all of it, as long as the stream is not complete.
                 _ => figures::percent(counts.read, rows).min(99),

@@ -61,6 +61,29 @@ pub struct Limits {
     /// the first failure after the last batch that was committed: `retry_seconds_max = 600`.
     #[schemars(example = 600)]
     pub retry_seconds_max: u64,
+    /// How many rows a backfill goes through in a second at most. A backfill's own key and
+    /// `--max-rows-per-second` go before this one; without any it goes as fast as it can:
+    /// `max_rows_per_second = 2000`.
+    #[serde(deserialize_with = "some_positive")]
+    #[schemars(range(min = 1), example = 2_000)]
+    pub max_rows_per_second: Option<u64>,
+    /// A backfill pauses while a server that follows its database is further behind than this many
+    /// seconds: `replication_lag_seconds_max = 30`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 30)]
+    pub replication_lag_seconds_max: u64,
+    /// A backfill pauses while more connections than this wait for locks and work on its table:
+    /// `lock_waits_max = 3`.
+    #[schemars(example = 3)]
+    pub lock_waits_max: u64,
+    /// How long a batch of a backfill waits for a lock; then it is given up, and tried again with
+    /// fewer rows: `lock_timeout_milliseconds = 50`.
+    #[serde(deserialize_with = "positive")]
+    #[schemars(range(min = 1), example = 50)]
+    pub lock_timeout_milliseconds: u64,
+    /// How many seconds a backfill pauses, or tries to get locks, before it ends: `pause_seconds_max = 3600`.
+    #[schemars(example = 3_600)]
+    pub pause_seconds_max: u64,
 }
 
 impl Default for Limits {
@@ -77,8 +100,18 @@ impl Default for Limits {
             piece_bytes_max: 512 << 20,
             max_rejects: 0,
             retry_seconds_max: 120,
+            max_rows_per_second: None,
+            replication_lag_seconds_max: 10,
+            lock_waits_max: 10,
+            lock_timeout_milliseconds: 200,
+            pause_seconds_max: 600,
         }
     }
+}
+
+/// As [`positive`], of a limit that need not be there.
+fn some_positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    positive(deserializer).map(Some)
 }
 
 /// A number that must not be 0: nothing would ever be moved.

@@ -1,6 +1,6 @@
 //! Sessions to a keyspace: opened with what the connection says, asked with patience.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +74,14 @@ impl Keyspace {
     pub(crate) async fn open_if_exists(connection: &str, cluster: &ScyllaCluster) -> Result<Option<Self>> {
         let keyspace = Self::connect(connection, cluster).await?;
         Ok(keyspace.exists().then_some(keyspace))
+    }
+
+    /// The datacenters of a cluster.
+    pub(crate) async fn datacenters(connection: &str, cluster: &ScyllaCluster) -> Result<BTreeSet<String>> {
+        let keyspace = Self::connect(connection, cluster).await?;
+        let state = keyspace.session.get_cluster_state();
+        let nodes = state.get_nodes_info().iter();
+        Ok(nodes.filter_map(|node| node.datacenter.clone()).collect())
     }
 
     async fn connect(connection: &str, cluster: &ScyllaCluster) -> Result<Self> {

@@ -167,7 +167,7 @@ fn of_server(error: &DbError, new: &dyn Fn(ErrorKind, &str) -> Error) -> Error {
             new(ErrorKind::Unauthorised, "user or password is wrong").hint("check the connection's `url`")
         }
         DbError::Unauthorized => new(ErrorKind::Unauthorised, "the user may not do that").hint(
-            "it needs SELECT and MODIFY on the keyspace, and CREATE for the ledger's tables; docs/operator.md lists the rights",
+            "it needs SELECT and MODIFY on the keyspace, and CREATE for the ledger's tables; docs/operations.md lists the rights",
         ),
         DbError::Unavailable {
             consistency,

@@ -1,5 +1,6 @@
 //! The nouns: what all other modules speak about. Pure: no I/O, no clock, no randomness.
 
+pub mod backfill;
 pub mod batch;
 pub mod column;
 pub mod concern;

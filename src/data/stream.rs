@@ -147,13 +147,16 @@ impl Consistency {
     }
 }
 
-/// What a mapping says of how rows are written, beside their values; of a target that speaks CQL.
+/// What a mapping says of how rows are written, beside their values and what happens to those that are
+/// there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RowOptions {
-    /// Replicas that answer.
+    /// Replicas that answer, of a target that speaks CQL.
     pub consistency: Consistency,
-    /// Column with the moment at which a row expires; one of those that are written.
+    /// Column with the moment at which a row expires, of such a target; one of those that are written.
     pub expires_at: Option<String>,
+    /// Rows of the table are changed where they are (a backfill): none is ever inserted.
+    pub in_place: bool,
 }
 
 /// What a sink has to know of a stream to write it.
@@ -179,6 +182,8 @@ pub struct StreamTarget {
     pub keyed: Option<Arc<Layout>>,
     /// How rows are written, where the target is a table of a CQL keyspace.
     pub options: RowOptions,
+    /// The session keeps an undo log of what it writes, in the same transaction.
+    pub undo: bool,
 }
 
 impl StreamTarget {

@@ -9,6 +9,7 @@ use crate::data::finding::{Finding, SourceFile, listed, nearest};
 use crate::data::json_schema;
 use crate::{Error, ErrorKind, Result};
 
+mod backfill;
 mod fields;
 mod key;
 mod keyed;
@@ -25,6 +26,23 @@ const PROJECT_FILE: &str = "project.toml";
 /// # Errors
 /// [`ErrorKind::Mapping`] with every finding; [`ErrorKind::Usage`] where the folder is no project.
 pub fn load(folder: &Path) -> Result<Project> {
+    let project = load_any(folder)?;
+    if project.streams.is_empty() {
+        let error = Error::new(ErrorKind::Mapping, format!("there is no stream in {}", folder.display()));
+        return Err(if project.backfills.is_empty() {
+            error.hint("write one into a TOML file beside project.toml: [[stream]]")
+        } else {
+            error.hint("what it has are backfills, which change rows where they are: `dbferry backfill PROJECT`")
+        });
+    }
+    Ok(project)
+}
+
+/// Loads a project that may have no streams: its migrations need none.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_any(folder: &Path) -> Result<Project> {
     let path = folder.join(PROJECT_FILE);
     if !path.is_file() {
         return Err(no_project(folder));
@@ -32,20 +50,19 @@ pub fn load(folder: &Path) -> Result<Project> {
     let (mut project, mut findings) = project(folder, &path)?;
     for path in stream_files(folder)? {
         let (mut reader, wire) = read::<StreamsFile>(&path)?;
-        for entry in wire.map_or_else(Vec::new, |wire| wire.stream) {
-            project.streams.extend(stream(&mut reader, entry));
+        if let Some(wire) = wire {
+            for entry in wire.stream {
+                project.streams.extend(stream(&mut reader, entry));
+            }
+            for entry in wire.backfill {
+                project.backfills.extend(backfill::backfill(&mut reader, entry));
+            }
         }
         reader.sort();
         findings.extend(reader.findings);
     }
     if !findings.is_empty() {
         return Err(Error::findings(ErrorKind::Mapping, findings));
-    }
-    if project.streams.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Mapping, format!("there is no stream in {}", folder.display()))
-                .hint("write one into a TOML file beside project.toml: [[stream]]"),
-        );
     }
     Ok(project)
 }
@@ -71,6 +88,7 @@ fn project(folder: &Path, path: &Path) -> Result<(Project, Vec<Finding>)> {
         subjects: Vec::new(),
         ignore: Ignore::default(),
         streams: Vec::new(),
+        backfills: Vec::new(),
     };
     if let Some(wire) = wire {
         let whole = 0..0;
@@ -169,6 +187,8 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         source_key: entry.source_key.map(|list| located(reader, list.into_inner())),
         on_conflict: entry.on_conflict,
         triggers,
+        undo: entry.undo.map(|flag| reader.locate(flag)),
+        in_place: false,
         after: located(reader, entry.after),
         filter: entry.r#where.map(|filter| reader.locate(filter)),
         rules: pairs(reader, entry.rules),

@@ -4,6 +4,7 @@
 //! later finding points at file, line and column. Expressions are text here; the transform
 //! compiles them.
 
+pub mod backfill;
 pub mod check;
 pub mod coverage;
 pub mod difference;
@@ -13,4 +14,5 @@ pub mod keyed;
 pub mod order;
 pub mod stream;
 
+pub use backfill::Backfill;
 pub use stream::{Located, Project, Stream};

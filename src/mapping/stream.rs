@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::backfill::Backfill;
 use super::document::{Document, Field};
 use super::keyed::Keyed;
 pub use crate::data::finding::Located;
@@ -190,6 +191,10 @@ pub struct Stream {
     pub on_conflict: OnConflict,
     /// Row triggers of the target.
     pub triggers: Triggers,
+    /// What is written leaves an undo log (`undo`), where the mapping says it.
+    pub undo: Option<Located<bool>>,
+    /// Rows are changed where they are: it is the stream of a [`Backfill`](super::backfill::Backfill).
+    pub in_place: bool,
     /// Streams that must be complete before this one, beside those that foreign keys demand.
     pub after: Vec<Located<String>>,
     /// `where`: rows for which it is not true are left out and counted as filtered.
@@ -235,6 +240,8 @@ impl Stream {
             source_key: None,
             on_conflict: OnConflict::Error,
             triggers: Triggers::Off,
+            undo: None,
+            in_place: false,
             after: Vec::new(),
             filter: None,
             rules: Vec::new(),
@@ -290,6 +297,8 @@ pub struct Project {
     pub ignore: Ignore,
     /// Streams in file order.
     pub streams: Vec<Stream>,
+    /// Backfills in file order.
+    pub backfills: Vec<Backfill>,
 }
 
 #[cfg(test)]

@@ -156,6 +156,7 @@ mod tests {
             keys_distinct: false,
             keyed: Some(Arc::new(layout)),
             options: RowOptions::default(),
+            undo: false,
         }
     }
 

@@ -56,12 +56,7 @@ pub(super) async fn finish(run: &Run, outcome: Result<()>, report: &mut RunRepor
     if outcome.is_err() {
         foreign_keys::warn(run).await;
     }
-    let status = match ending(&outcome, report) {
-        RunStatus::Done => "done",
-        RunStatus::Rejects | RunStatus::TooManyRejects => "rejects",
-        RunStatus::Interrupted => "interrupted",
-        RunStatus::Failed => "failed",
-    };
+    let (_, status) = ending_of(&outcome, any_rejected(report));
     for (connection, pool) in &run.pools {
         if let Err(error) = pool.finish(status).await {
             run.note(format!("the end of the run could not be recorded in `{connection}`: {error}"));
@@ -71,22 +66,26 @@ pub(super) async fn finish(run: &Run, outcome: Result<()>, report: &mut RunRepor
     outcome
 }
 
-fn ending(outcome: &Result<()>, report: &RunReport) -> RunStatus {
-    let rejected = report.streams.iter().any(|stream| stream.rejects_open > 0);
+fn any_rejected(report: &RunReport) -> bool {
+    report.streams.iter().any(|stream| stream.rejects_open > 0)
+}
+
+/// How something ended that leaves rejects or not, and what its targets record of that.
+pub(super) fn ending_of(outcome: &Result<()>, rejected: bool) -> (RunStatus, &'static str) {
     match outcome {
-        Ok(()) if rejected => RunStatus::Rejects,
-        Ok(()) => RunStatus::Done,
+        Ok(()) if rejected => (RunStatus::Rejects, "rejects"),
+        Ok(()) => (RunStatus::Done, "done"),
         Err(error) => match error.kind() {
-            ErrorKind::Interrupted => RunStatus::Interrupted,
-            ErrorKind::Rejects => RunStatus::TooManyRejects,
-            _ => RunStatus::Failed,
+            ErrorKind::Interrupted => (RunStatus::Interrupted, "interrupted"),
+            ErrorKind::Rejects => (RunStatus::TooManyRejects, "rejects"),
+            _ => (RunStatus::Failed, "failed"),
         },
     }
 }
 
 /// Puts into the report how the run ended.
 pub(super) fn conclude(report: &mut RunReport, outcome: Result<()>) {
-    report.status = ending(&outcome, report);
+    (report.status, _) = ending_of(&outcome, any_rejected(report));
     if let Err(error) = outcome {
         report.error = Some(chain(&error));
         report.hint = Some(error.advice().to_owned());
@@ -95,7 +94,7 @@ pub(super) fn conclude(report: &mut RunReport, outcome: Result<()>) {
 }
 
 /// The message with its causes.
-fn chain(error: &Error) -> String {
+pub(super) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

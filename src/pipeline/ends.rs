@@ -108,7 +108,7 @@ fn may_come_back(connection: &Connection, error: &Error) -> bool {
 }
 
 /// The connection, with the leave to create a missing database only where the caller gives it.
-fn allowed(connection: &Connection, create: bool) -> Connection {
+pub(super) fn allowed(connection: &Connection, create: bool) -> Connection {
     let mut allowed = connection.clone();
     if let ConnectionKind::Sqlite { create_database, .. } | ConnectionKind::Postgres { create_database, .. } = &mut allowed.kind {
         *create_database &= create;

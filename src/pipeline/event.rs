@@ -78,6 +78,13 @@ pub enum Event {
         /// Pause before it.
         pause: Duration,
     },
+    /// A backfill holds back, for others suffer, or because it does not get its locks.
+    Held {
+        /// Stream.
+        stream: String,
+        /// Why, in words.
+        why: String,
+    },
     /// A stream is complete and its counts agree with the source.
     StreamFinished {
         /// Stream.

@@ -53,6 +53,19 @@ pub fn fingerprint(
     format!("{mapping}-{}", hash(&[identity]))
 }
 
+/// The fingerprint of a stream whose rows these conditions choose, too.
+#[must_use]
+pub fn with_conditions(fingerprint: &str, conditions: &[String]) -> String {
+    let (mapping, source) = fingerprint.split_once('-').unwrap_or((fingerprint, ""));
+    let mut hasher = Sha256::new();
+    hasher.update(mapping);
+    for condition in conditions {
+        hasher.update((condition.len() as u64).to_le_bytes());
+        hasher.update(condition);
+    }
+    format!("{}-{source}", hex::encode(&hasher.finalize()[..16]))
+}
+
 /// Which half of two fingerprints differs, in words.
 #[must_use]
 pub fn what_changed(before: &str, now: &str) -> &'static str {

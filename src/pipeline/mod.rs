@@ -4,6 +4,7 @@
 //! its splits (`cut`) in lanes, each over a session from its sink's `pool` and from a reader
 //! that they share (`shared_read`); in every lane the `worker` moves batches.
 
+pub mod backfill;
 mod charge;
 pub mod claim;
 mod commit;
@@ -34,6 +35,7 @@ pub mod report;
 pub mod resume;
 pub mod retry;
 pub mod retry_rejects;
+pub mod rollback;
 pub mod run;
 mod schedule;
 pub mod shape;
@@ -43,6 +45,7 @@ mod spending;
 mod stream_end;
 pub mod subject;
 pub mod tally;
+mod undo;
 mod unit;
 pub mod validate;
 mod work;

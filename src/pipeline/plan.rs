@@ -15,14 +15,14 @@ use super::passes::{self, Pass};
 use super::report::SpentReport;
 use super::shape::check_stream;
 use super::subject::{self, SubjectKey};
-use super::{difference, planned, privilege, spending, writers};
+use super::{difference, planned, privilege, spending, undo, writers};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
 use crate::data::keyed::Layout;
 use crate::data::keyed::owner::Writers;
 use crate::data::stream::{OnConflict, Origin, StreamTarget};
-use crate::ledger::{Checkpoint, Suspended};
+use crate::ledger::{BackupNote, Checkpoint, Suspended};
 use crate::mapping::coverage::Coverage;
 use crate::mapping::difference::Difference;
 use crate::mapping::{Project, Stream, check};
@@ -59,6 +59,8 @@ pub struct Options {
     /// Create a missing target database where its connection says so. Without it nothing is
     /// written, whatever the connections say.
     pub create: bool,
+    /// Every stream leaves an undo log, whatever its mapping says.
+    pub undo: bool,
     /// Few rows are moved, or over one session: what refers to something comes after it, however
     /// often the source is read for that.
     pub in_order: bool,
@@ -86,6 +88,8 @@ pub struct Plan {
     pub subjects: Vec<Subject>,
     /// Limits of the run.
     pub limits: Limits,
+    /// What was saved before it; every ledger notes it under the run's id.
+    pub backup: Option<BackupNote>,
     /// Open rejects of streams that the run has moved before these.
     pub(super) rejects_elsewhere: u64,
     /// Streams whose targets cannot be reached now.
@@ -202,7 +206,9 @@ pub(super) async fn plan_over(
     for stream in &selected {
         checked.push(check_stream(stream, &ends, &mut findings).await?);
     }
+    findings.extend(undo::unfit(&selected, &checked, options, &ends));
     let mut findings = sound(findings)?;
+    warnings.extend(undo::not_taken_back(&selected, options, &ends));
     let mut covered = None;
     if options.coverage && options.only.is_empty() {
         let (streams, shapes, disabled) = (&selected[..], &checked[..], &disabled[..]);
@@ -244,6 +250,7 @@ pub(super) async fn plan_over(
         passes: Vec::new(),
         subjects: coverage::subjects(project),
         limits: limits(project, config, options),
+        backup: None,
         rejects_elsewhere: 0,
         later,
         stream_names: project.streams.iter().map(|stream| stream.name.value.clone()).collect(),
@@ -281,7 +288,7 @@ fn in_files(project: &Project, config: &Config) -> Vec<Finding> {
 }
 
 /// The findings, if none of them is an error.
-fn sound(findings: Vec<Finding>) -> Result<Vec<Finding>> {
+pub(super) fn sound(findings: Vec<Finding>) -> Result<Vec<Finding>> {
     let mut errors = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)

@@ -7,7 +7,7 @@ use super::ends::Ends;
 use super::not_covered::LeftToOthers;
 use super::plan::{Options, PlannedColumn, PlannedStream};
 use super::shape::Shape;
-use super::{difference, fingerprint, foreign_keys};
+use super::{difference, fingerprint, foreign_keys, undo};
 use crate::data::column::ColumnType;
 use crate::data::stream::{Consistency, RowOptions, StreamTarget};
 use crate::data::table::TableName;
@@ -42,7 +42,7 @@ pub(super) async fn arranged(
     let mut streams = Vec::new();
     for index in order.sequence {
         if let Some(shape) = checked[index].take() {
-            let mut stream = planned(project, &selected, &selected[index], shape, ends, &checkpoints);
+            let mut stream = planned(project, (&selected, &selected[index]), shape, (ends, options), &checkpoints);
             let filled: Vec<&TableName> = streams.iter().map(|stream: &PlannedStream| &stream.write.table).collect();
             foreign_keys::plan(&mut stream, &order.suspended[index], (&selected, &targets), &filled);
             for first in &order.needs[index] {
@@ -81,10 +81,9 @@ pub(super) fn source_of(stream: &Stream) -> String {
 
 fn planned(
     project: &Project,
-    all: &[Stream],
-    stream: &Stream,
+    (all, stream): (&[Stream], &Stream),
     shape: Shape,
-    ends: &Ends,
+    (ends, options): (&Ends, &Options),
     checkpoints: &BTreeMap<String, Vec<Checkpoint>>,
 ) -> PlannedStream {
     let name = stream.name.value.clone();
@@ -105,7 +104,8 @@ fn planned(
         .get(&stream.to.value.connection)
         .and_then(|all| Checkpoint::whole(all.iter().filter(|checkpoint| checkpoint.stream == name)));
     let only_writer = all.iter().filter(|other| other.to.value == stream.to.value).count() == 1;
-    let write = written(stream, &shape, keys_distinct);
+    let undo = undo::is_kept(stream, options, ends);
+    let write = written(stream, &shape, (keys_distinct, undo));
     PlannedStream {
         leaves: LeftToOthers::nothing(project, stream, &source),
         source,
@@ -152,7 +152,7 @@ fn planned(
 }
 
 /// What the sink has to know of a stream.
-fn written(stream: &Stream, shape: &Shape, keys_distinct: bool) -> StreamTarget {
+fn written(stream: &Stream, shape: &Shape, (keys_distinct, undo): (bool, bool)) -> StreamTarget {
     StreamTarget {
         stream: stream.name.value.clone(),
         table: shape.target.name.clone(),
@@ -169,7 +169,9 @@ fn written(stream: &Stream, shape: &Shape, keys_distinct: bool) -> StreamTarget 
                 .map(|consistency| consistency.value)
                 .unwrap_or_default(),
             expires_at: stream.expires_at.as_ref().map(|column| column.value.clone()),
+            in_place: stream.in_place,
         },
+        undo,
     }
 }
 

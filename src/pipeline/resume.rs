@@ -147,12 +147,22 @@ pub(super) fn check_fingerprint(stream: &PlannedStream, checkpoint: &Checkpoint)
     }
     let what = fingerprint::what_changed(&checkpoint.fingerprint, &stream.fingerprint);
     let done = if checkpoint.complete { "completed" } else { "began" };
-    Err(Error::new(
+    let error = Error::new(
         ErrorKind::Checkpoint,
-        format!("the {what} of stream `{}` has changed since run {} {done} it", stream.name, checkpoint.run),
-    )
-    .hint(format!(
-        "put it back to go on, or move the stream from its beginning: `dbferry run PROJECT --only {} --restart` (with on_conflict = \"update\" rows already moved are compared, not doubled)",
-        stream.name
-    )))
+        format!(
+            "the {what} of stream `{}` has changed since run {} {done} it",
+            stream.name, checkpoint.run
+        ),
+    );
+    Err(if stream.write.options.in_place {
+        error.hint(format!(
+            "put it back to go on, or go through all rows again: `dbferry backfill PROJECT --only {} --restart`",
+            stream.name
+        ))
+    } else {
+        error.hint(format!(
+            "put it back to go on, or move the stream from its beginning: `dbferry run PROJECT --only {} --restart` (with on_conflict = \"update\" rows already moved are compared, not doubled)",
+            stream.name
+        ))
+    })
 }

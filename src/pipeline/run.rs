@@ -26,6 +26,7 @@ use super::unit;
 use super::work::Run;
 use crate::data::stream::Origin;
 use crate::error::Retry;
+use crate::ledger::BackupNote;
 use crate::sink::LeaseRequest;
 use crate::{Error, ErrorKind, Result};
 
@@ -143,6 +144,7 @@ async fn begin(run: &mut Run, report: &mut RunReport) -> Result<()> {
         // What is away by now is waited for by its streams; the others begin.
         or_away(run, pool.open().await)?;
     }
+    note_backup(run).await;
     if crate::ledger::BARE {
         run.note("built for the benchmark: nothing is validated, and an interrupted run cannot go on".to_owned());
     }
@@ -162,6 +164,23 @@ async fn begin(run: &mut Run, report: &mut RunReport) -> Result<()> {
         dry_run: run.options.dry_run,
     });
     Ok(())
+}
+
+/// A backup that is not noted is good all the same.
+async fn note_backup(run: &Run) {
+    let Some(backup) = &run.plan.backup else { return };
+    let note = BackupNote {
+        run: run.id,
+        ..backup.clone()
+    };
+    for (name, sink) in &run.plan.sinks {
+        if let Err(error) = sink.note_backup(&run.plan.project, &note).await {
+            run.note(format!(
+                "the ledger of `{name}` does not note the backup {}: {error}",
+                note.folder
+            ));
+        }
+    }
 }
 
 /// Of a sink that was lost since the run was planned nothing is known yet.

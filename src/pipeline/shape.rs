@@ -123,7 +123,7 @@ fn moved_after_all(stream: &Stream, transform: &Transform) -> Vec<Finding> {
     names.map(finding).collect()
 }
 
-fn missing_table(at: &Located<TableRef>, known: &[TableName], end: &str) -> Finding {
+pub(super) fn missing_table(at: &Located<TableRef>, known: &[TableName], end: &str) -> Finding {
     let wanted = at.value.table.to_string();
     let nearest = known
         .iter()

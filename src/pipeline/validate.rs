@@ -18,7 +18,8 @@ pub(super) async fn completion(
     checkpoint: &Checkpoint,
     progress: &mut Progress,
 ) -> Result<()> {
-    if job.stream.subject.is_some() || job.stream.follows || job.split == REPAIR_SPLIT {
+    let in_place = job.stream.write.options.in_place;
+    if job.stream.subject.is_some() || job.stream.follows || job.split == REPAIR_SPLIT || in_place {
         // The few rows of a subject, or of a repair, were counted and looked for one by one; of
         // changes nobody knows how many there are before they have come.
         return Ok(());

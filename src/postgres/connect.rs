@@ -78,7 +78,7 @@ const SETTINGS: &str = "\
 /// An address, ready to connect to. `Debug` prints nothing of it.
 #[derive(Clone)]
 pub(crate) struct Address {
-    options: PgConnectOptions,
+    pub(super) options: PgConnectOptions,
 }
 
 impl std::fmt::Debug for Address {

@@ -20,7 +20,10 @@ use scylla::value::{CqlTimestamp, CqlValue, Row};
 use self::lock::Lock;
 use self::statements::Statement;
 use super::folder::{Script, ScriptFile};
-use super::{Database, Record, failure};
+use super::hazard::Dialect;
+use super::inventory::Inventory;
+use super::state::Record;
+use super::{Database, Fill, Watch, failure};
 use crate::config::connection::ScyllaCluster;
 use crate::cql::connect::Keyspace;
 use crate::cql::fault::{Fault, expected};
@@ -29,8 +32,13 @@ use crate::data::finding::Finding;
 use crate::data::table::TableName;
 use crate::{Error, ErrorKind, Result};
 
+mod answer;
+mod inventory;
 mod lock;
+pub(super) mod scratch;
 mod statements;
+
+pub(super) use statements::pieces;
 
 /// Table of the records.
 const RECORDS: &str = "dbferry_migration";
@@ -129,8 +137,8 @@ impl CqlDatabase {
                 | DbError::FunctionFailure { .. },
                 text,
             ) => {
-                let (at, told) = place(statement, text);
-                failure::refused(script, file, Some(at), &words(statement, told))
+                let (at, told) = answer::place(statement, text);
+                failure::refused(script, file, Some(at), &answer::words(statement, told))
             }
             _ => fault.at(&self.keyspace.connection, WHAT).during(&file.file.path),
         }
@@ -175,37 +183,6 @@ fn read(file: &ScriptFile) -> Result<Vec<Statement<'_>>> {
     }
 }
 
-/// The byte of the file that an answer is about, and the answer without that.
-fn place<'a>(statement: Statement<'_>, text: &'a str) -> (usize, &'a str) {
-    let told = text.strip_prefix("line ").and_then(|rest| {
-        let (line, rest) = rest.split_once(':')?;
-        let (column, rest) = rest.split_once(' ')?;
-        // Behind it the server quotes what stands around, as the caret does.
-        let told = rest.split_once(" (").map_or(rest, |(told, _)| told);
-        Some((line.parse().ok()?, column.parse().ok()?, told))
-    });
-    match told {
-        Some((line, column, told)) => (statements::byte_at(statement, line, column), told),
-        None => (statement.start, text),
-    }
-}
-
-/// The server's words, unless they repeat a value that stands in the statement (Invariant 15).
-fn words(statement: Statement<'_>, told: &str) -> String {
-    let lower = told.to_lowercase();
-    let is_within = |value: &&str| {
-        let value = value.replace("''", "'").to_lowercase();
-        lower.match_indices(value.as_str()).any(|(at, found)| {
-            let joins = |c: char| c.is_alphanumeric() || c == '_';
-            !lower[..at].ends_with(joins) && !lower[at + found.len()..].starts_with(joins)
-        })
-    };
-    if statements::literals(statement.text).iter().any(is_within) {
-        return "the server refuses a value of this statement".to_owned();
-    }
-    told.trim_end_matches('.').to_owned()
-}
-
 /// Changes something if a condition holds; whether it did.
 async fn change_if(keyspace: &Keyspace, table: &str, text: &str, values: impl SerializeRow) -> Result<bool> {
     let rows = ask(keyspace, table, text, values, Consistency::LocalQuorum).await?;
@@ -244,8 +221,14 @@ async fn make(keyspace: &Keyspace, table: &str, columns: &str) -> Result<()> {
 
 #[async_trait]
 impl Database for CqlDatabase {
-    async fn prepare(&mut self) -> Result<()> {
-        self.lock = Some(Lock::take(&self.keyspace).await?);
+    fn dialect(&self) -> Dialect {
+        Dialect::Cql
+    }
+
+    async fn prepare(&mut self, watch: &dyn Watch) -> Result<()> {
+        if self.lock.is_none() {
+            self.lock = Some(Lock::take(&self.keyspace, watch).await?);
+        }
         make(
             &self.keyspace,
             RECORDS,
@@ -284,7 +267,7 @@ impl Database for CqlDatabase {
         Ok(records)
     }
 
-    async fn apply(&mut self, script: &Script) -> Result<()> {
+    async fn apply(&mut self, script: &Script, _: &dyn Watch) -> Result<bool> {
         let started = Instant::now();
         let version = script.version;
         // What is wrong with the text alone leaves no trace.
@@ -302,10 +285,10 @@ impl Database for CqlDatabase {
         }
         let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let text = "UPDATE @ SET success = true, execution_nanoseconds = ? WHERE version = ? IF success = false";
-        self.record(version, true, text, (elapsed, version)).await
+        self.record(version, true, text, (elapsed, version)).await.map(|()| true)
     }
 
-    async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()> {
+    async fn revert(&mut self, script: &Script, down: &ScriptFile, _: &dyn Watch) -> Result<bool> {
         let version = script.version;
         read(down)?;
         let text = "UPDATE @ SET success = false WHERE version = ? IF success = true";
@@ -318,7 +301,21 @@ impl Database for CqlDatabase {
             self.record(version, true, text, (version,)).await?;
             return Err(error.hint("nothing of it was done: mend the file, then revert again"));
         }
-        self.forget_begun(version).await
+        self.forget_begun(version).await.map(|()| true)
+    }
+
+    /// No statement asks for it: CQL knows no NOT NULL.
+    async fn fill(&mut self, _: &TableName) -> Result<Fill> {
+        Ok(Fill::Filled)
+    }
+
+    /// No statement asks for it: each says what it does.
+    async fn is_empty(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn inventory(&mut self) -> Result<Inventory> {
+        inventory::read(&self.keyspace).await
     }
 
     async fn release(&mut self) {
@@ -331,69 +328,5 @@ impl Database for CqlDatabase {
         let name = &self.keyspace.name;
         let name = quote::ident(name).unwrap_or_else(|_| name.clone());
         format!("DELETE FROM {name}.{RECORDS} WHERE version = {version} IF EXISTS")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn told(text: &str, answer: &str) -> (usize, String) {
-        let statement = statements::split(text).expect("statements")[0];
-        let (at, told) = place(statement, answer);
-        (at, words(statement, told))
-    }
-
-    #[test]
-    fn an_answer_is_about_a_place_in_the_file() {
-        let text = "-- first\nCREATE TABEL t (\n  id int);";
-        assert_eq!(
-            told(text, "line 1:7 no viable alternative at input 'TABEL' ([CREATE] TABEL...)"),
-            (16, "no viable alternative at input 'TABEL'".to_owned())
-        );
-        assert_eq!(
-            told(
-                text,
-                "line 2:5 mismatched input 'int' expecting K_KEY (...t (\n  id [int]...)"
-            ),
-            (31, "mismatched input 'int' expecting K_KEY".to_owned())
-        );
-        assert_eq!(
-            told(text, "Undefined column name nosuch in table k.t"),
-            (9, "Undefined column name nosuch in table k.t".to_owned())
-        );
-    }
-
-    #[test]
-    fn no_value_of_a_statement_is_repeated() {
-        for (text, answer) in [
-            (
-                "INSERT INTO t (id) VALUES ('canary')",
-                "Invalid STRING constant (canary) for \"id\" of type int",
-            ),
-            (
-                "INSERT INTO t (id) VALUES ('ca''nary', 0xCAFE)",
-                "Invalid STRING constant (ca'nary) for \"id\" of type int",
-            ),
-            (
-                "INSERT INTO t (id) VALUES (0xCAFE)",
-                "Invalid HEX constant (0xcafe) for \"id\" of type int",
-            ),
-            (
-                "INSERT INTO t (id) VALUES (4711)",
-                "Invalid INTEGER constant (4711) for \"id\" of type text",
-            ),
-            (
-                "INSERT INTO t 'canary'",
-                "line 1:14 no viable alternative at input 'canary' (INSERT INTO [t] 'canary')",
-            ),
-        ] {
-            assert_eq!(told(text, answer).1, "the server refuses a value of this statement");
-        }
-        assert_eq!(
-            told("INSERT INTO t4711 (id) VALUES (4711)", "no table t4711.").1,
-            "no table t4711"
-        );
     }
 }

@@ -11,78 +11,78 @@
 //!
 //! This module knows neither streams nor the ledger.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
 use crate::config::connection::{Connection, ConnectionKind};
-use crate::data::table::MIGRATIONS_TABLE;
+use crate::data::table::{MIGRATIONS_TABLE, TableName};
 use crate::mapping::Project;
 use crate::{Error, ErrorKind, Result, sink};
 
+mod change;
 mod cql;
+mod draft;
 mod failure;
 mod folder;
+mod hazard;
+mod inventory;
 mod postgres;
+mod rehearsal;
 mod sqlite;
+mod state;
+mod watch;
+
+pub use change::{Allowed, Order, Proposal, Step, Stopped, apply, proposal, reversal, revert, status, unknown_version, versions};
+pub use draft::{Draft, draft, has_migrations};
+pub use hazard::Hazard;
+pub use inventory::{Difference, Object};
+pub use rehearsal::{Rehearsal, rehearse};
+pub use state::{Migration, State};
+pub use watch::{Event, Unwatched, Watch};
 
 use folder::{Language, Script, ScriptFile};
+use hazard::Dialect;
+use inventory::Inventory;
+use state::Record;
 
-/// A migration of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migration {
-    /// Version: the number that the file's name begins with.
-    pub version: i64,
-    /// The rest of the name, in words.
-    pub description: String,
-    /// Whether the target has it.
-    pub applied: bool,
-    /// How file and target agree.
-    pub state: State,
-    /// When it was applied, in UTC.
-    pub applied_at: Option<String>,
-}
-
-/// How a migration's file and the target's record of it agree.
+/// What a table of a target holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Not applied.
-    Pending,
-    /// Applied as the file says.
-    Applied,
-    /// Applied, and the file was changed afterwards.
-    Changed,
-    /// Applied, and there is no file any more.
-    FileMissing,
-    /// Begun outside a transaction, and not finished.
-    Unfinished,
-}
-
-/// What a target records of a migration.
-#[derive(Debug)]
-struct Record {
-    version: i64,
-    description: String,
-    applied_at: String,
-    success: bool,
-    checksum: Vec<u8>,
+enum Fill {
+    /// There is no such table.
+    Missing,
+    Empty,
+    /// Rows, or nobody may say.
+    Filled,
 }
 
 /// A target that migrations are applied to. Dropping it gives back its lock.
 #[async_trait]
 trait Database: Send {
+    /// Whose statements it takes.
+    fn dialect(&self) -> Dialect;
+
     /// Waits until no other process migrates this target; creates the table of records.
-    async fn prepare(&mut self) -> Result<()>;
+    async fn prepare(&mut self, watch: &dyn Watch) -> Result<()>;
 
     /// What was applied, by version; nothing where there is no table of records.
     async fn history(&mut self) -> Result<Vec<Record>>;
 
-    /// Runs the file of a script and records it: both or none, where the file allows it.
-    async fn apply(&mut self, script: &Script) -> Result<()>;
+    /// Runs the file of a script and records it: both or none, where the file allows it. Whether it
+    /// did: another process may have done it meanwhile.
+    async fn apply(&mut self, script: &Script, watch: &dyn Watch) -> Result<bool>;
 
-    /// Runs the file that undoes a script and forgets its record.
-    async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()>;
+    /// Runs the file that undoes a script and forgets its record. Whether it did, as above.
+    async fn revert(&mut self, script: &Script, down: &ScriptFile, watch: &dyn Watch) -> Result<bool>;
+
+    /// Whether a table has rows.
+    async fn fill(&mut self, table: &TableName) -> Result<Fill>;
+
+    /// Whether no table has any, what keeps records left out.
+    async fn is_empty(&mut self) -> Result<bool>;
+
+    /// All that its schema is made of, records left out.
+    async fn inventory(&mut self) -> Result<Inventory>;
 
     /// Gives back its lock, where dropping alone does not.
     async fn release(&mut self) {}
@@ -99,11 +99,16 @@ trait Database: Send {
 /// # Errors
 /// [`ErrorKind::Config`] where such a name is taken by something that is no folder.
 pub fn folder_for(project: &Project, connection: &Connection) -> Result<Option<PathBuf>> {
+    folder_of(project, &connection.name, connection.kind.name())
+}
+
+/// The same for a connection of a name and a kind.
+///
+/// # Errors
+/// As [`folder_for`].
+pub fn folder_of(project: &Project, connection: &str, kind: &str) -> Result<Option<PathBuf>> {
     let all = project.folder.join("migrations");
-    let names = [
-        format!("{}.{}", connection.name, connection.kind.name()),
-        connection.name.clone(),
-    ];
+    let names = [format!("{connection}.{kind}"), connection.to_owned()];
     for path in names.iter().map(|name| all.join(name)) {
         if path.is_dir() {
             return Ok(Some(path));
@@ -116,167 +121,12 @@ pub fn folder_for(project: &Project, connection: &Connection) -> Result<Option<P
     Ok(None)
 }
 
-/// All migrations of a folder and of the target, by version. Writes nothing.
-pub async fn status(connection: &Connection, folder: &Path) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder, language(connection))?;
-    let history = match open_if_exists(connection).await? {
-        Some(mut database) => database.history().await?,
-        None => Vec::new(),
-    };
-    let mut found: BTreeMap<i64, Migration> = scripts.iter().map(|script| (script.version, script.pending())).collect();
-    for record in history {
-        let script = scripts.iter().find(|script| script.version == record.version);
-        found.insert(record.version, record.against(script));
-    }
-    Ok(found.into_values().collect())
-}
-
-/// Applies all pending migrations in the order of their versions and returns them. The target's
-/// database is created where it is missing and the connection allows it.
-///
-/// # Errors
-/// [`ErrorKind::Mapping`] with the place in the file where one fails; those before it stay.
-/// [`ErrorKind::Validation`] where an applied migration was changed or is gone: nothing is done.
-pub async fn apply(connection: &Connection, folder: &Path) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder, language(connection))?;
-    let mut database = create(connection).await?;
-    let applied = apply_all(&mut *database, &scripts, folder).await;
-    database.release().await;
-    applied
-}
-
-async fn apply_all(database: &mut dyn Database, scripts: &[Script], folder: &Path) -> Result<Vec<Migration>> {
-    database.prepare().await?;
-    let history = database.history().await?;
-    for record in &history {
-        let script = scripts.iter().find(|script| script.version == record.version);
-        record.against(script).expect_intact(folder, database)?;
-    }
-    let mut applied = Vec::new();
-    for script in scripts {
-        if history.iter().all(|record| record.version != script.version) {
-            database.apply(script).await?;
-            applied.push(Migration {
-                applied: true,
-                state: State::Applied,
-                ..script.pending()
-            });
-        }
-    }
-    Ok(applied)
-}
-
-/// Undoes the last migration, or all after the version `to`, the newest first, and returns them.
-///
-/// # Errors
-/// [`ErrorKind::Validation`] where one of them has no file that undoes it: nothing is done.
-pub async fn revert(connection: &Connection, folder: &Path, to: Option<i64>) -> Result<Vec<Migration>> {
-    let scripts = folder::read(folder, language(connection))?;
-    let Some(mut database) = open_if_exists(connection).await? else {
-        return Ok(Vec::new());
-    };
-    let reverted = revert_all(&mut *database, &scripts, folder, to).await;
-    database.release().await;
-    reverted
-}
-
-async fn revert_all(database: &mut dyn Database, scripts: &[Script], folder: &Path, to: Option<i64>) -> Result<Vec<Migration>> {
-    database.prepare().await?;
-    let mut history = database.history().await?;
-    history.reverse();
-    match to {
-        Some(version) => history.retain(|record| record.version > version),
-        None => history.truncate(1),
-    }
-    let mut steps = Vec::new();
-    for record in &history {
-        let script = scripts.iter().find(|script| script.version == record.version);
-        let migration = record.against(script);
-        // What was changed after it was applied may be undone, to apply it anew.
-        if migration.state != State::Changed {
-            migration.expect_intact(folder, database)?;
-        }
-        let (script, down) = script
-            .and_then(|script| Some((script, script.down.as_ref()?)))
-            .ok_or_else(|| migration.no_way_back(folder, scripts))?;
-        steps.push((script, down));
-    }
-    let mut reverted = Vec::new();
-    for (script, down) in steps {
-        database.revert(script, down).await?;
-        reverted.push(script.pending());
-    }
-    Ok(reverted)
-}
-
-impl Script {
-    fn pending(&self) -> Migration {
-        Migration {
-            version: self.version,
-            description: self.description.clone(),
-            applied: false,
-            state: State::Pending,
-            applied_at: None,
-        }
-    }
-}
-
-impl Record {
-    /// How the record agrees with the script of its version.
-    fn against(&self, script: Option<&Script>) -> Migration {
-        let state = match script {
-            _ if !self.success => State::Unfinished,
-            None => State::FileMissing,
-            Some(script) if *script.checksum() == *self.checksum => State::Applied,
-            Some(_) => State::Changed,
-        };
-        Migration {
-            version: self.version,
-            description: self.description.clone(),
-            applied: true,
-            state,
-            applied_at: Some(self.applied_at.clone()),
-        }
-    }
-}
-
-impl Migration {
-    /// Nothing can be built on a migration of which it is not known what it did.
-    fn expect_intact(&self, folder: &Path, database: &dyn Database) -> Result<()> {
-        let Self {
-            version, description, ..
-        } = self;
-        let folder = folder.display();
-        let fault = |what: &str, hint: String| {
-            Err(Error::new(ErrorKind::Validation, format!("migration {version} ({description}) {what}")).hint(hint))
-        };
-        match self.state {
-            State::Pending | State::Applied => Ok(()),
-            State::Changed => fault(
-                "was changed after it was applied",
-                format!("restore its file in {folder}, and write the change as a new migration"),
-            ),
-            State::FileMissing => fault("is applied, but its file is gone", format!("restore its file in {folder}")),
-            State::Unfinished => fault(
-                "was begun outside a transaction and not finished",
-                format!("undo by hand what it did, then `{}`", database.forget(*version)),
-            ),
-        }
-    }
-
-    fn no_way_back(&self, folder: &Path, scripts: &[Script]) -> Error {
-        let Self {
-            version, description, ..
-        } = self;
-        Error::new(
-            ErrorKind::Validation,
-            format!("migration {version} ({description}) cannot be reverted: it has no file that undoes it"),
-        )
-        .hint(format!(
-            "write one beside its own in {}, named as it is with `.down.{}` at the end",
-            folder.display(),
-            scripts.first().map_or("sql", |script| script.up.extension())
-        ))
+/// Whose statements a connection takes.
+const fn dialect(connection: &Connection) -> Dialect {
+    match connection.kind {
+        ConnectionKind::Scylla(_) => Dialect::Cql,
+        ConnectionKind::Sqlite { .. } => Dialect::Sqlite,
+        _ => Dialect::Postgres,
     }
 }
 

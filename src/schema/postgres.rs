@@ -1,17 +1,28 @@
 //! Migrations of a Postgres database, through sqlx's own migrator.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 use sqlx::migrate::{Migrate as _, MigrateError};
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
-use sqlx::{Executor as _, PgConnection, Row as _};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgErrorPosition};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Postgres, Row as _};
 
 use super::folder::{Script, ScriptFile};
-use super::{Database, Record, failure};
-use crate::data::table::MIGRATIONS_TABLE;
+use super::hazard::Dialect;
+use super::inventory::Inventory;
+use super::state::Record;
+use super::{Database, Fill, Watch, failure};
+use crate::data::table::{MIGRATIONS_TABLE, TableName};
 use crate::postgres::connect::Address;
 use crate::postgres::error::{classify, code};
+use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
+
+mod inventory;
+mod lock;
+pub(super) mod scratch;
 
 /// A Postgres database.
 pub(super) struct PostgresDatabase {
@@ -89,19 +100,62 @@ fn byte_at(text: &str, position: usize) -> Option<usize> {
     text.char_indices().nth(position.checked_sub(1)?).map(|(at, _)| at)
 }
 
+impl PostgresDatabase {
+    /// Runs a file that allows no transaction. That it is begun is recorded first, by `begin`, so that
+    /// one which was killed is known; sqlx reads such a record as unfinished, too. Where the server
+    /// refuses the file, `take_back` makes the record as it was.
+    async fn run_alone(
+        &mut self,
+        script: &Script,
+        file: &ScriptFile,
+        begin: Query<'_, Postgres, PgArguments>,
+        take_back: &'static str,
+    ) -> Result<()> {
+        begin
+            .execute(&mut self.connection)
+            .await
+            .map_err(|error| self.about(&error))?;
+        let Err(error) = self.connection.execute(file.migration.sql.clone()).await else {
+            return Ok(());
+        };
+        let is_refused = error.as_database_error().is_some();
+        let told = self.outcome(script, file, MigrateError::ExecuteMigration(error, script.version));
+        if is_refused && self.change(take_back, script.version).await.is_ok() {
+            return Err(told);
+        }
+        let advice = told.advice().to_owned();
+        Err(told.hint(format!(
+            "{advice}; migration {} is begun and not finished: undo by hand what it did, then `{}`",
+            script.version,
+            self.forget(script.version)
+        )))
+    }
+
+    /// Changes the record of a version.
+    async fn change(&mut self, text: &'static str, version: i64) -> Result<()> {
+        let changed = sqlx::query(text).bind(version).execute(&mut self.connection).await;
+        changed.map(drop).map_err(|error| self.about(&error))
+    }
+
+    /// Whether a relation, as the server spells it, has a row; one that may not be read is taken to.
+    async fn has_rows(&mut self, spelt: &str) -> Result<bool> {
+        let text = format!("select exists (select from {spelt})");
+        match self.connection.fetch_one(AssertSqlSafe(text)).await {
+            Ok(row) => row.try_get(0).map_err(|error| self.about(&error)),
+            Err(error) if code(&error) == Some("42501") => Ok(true),
+            Err(error) => Err(self.about(&error)),
+        }
+    }
+}
+
 #[async_trait]
 impl Database for PostgresDatabase {
-    async fn prepare(&mut self) -> Result<()> {
-        match self.connection.lock().await {
-            Ok(()) => {}
-            Err(MigrateError::Execute(error)) if code(&error) == Some("55P03") => {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("another process is migrating connection `{}`", self.name),
-                ));
-            }
-            Err(error) => return Err(self.failed(error)),
-        }
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn prepare(&mut self, watch: &dyn Watch) -> Result<()> {
+        lock::take(&mut self.connection, &self.name, watch).await?;
         let prepared = self.connection.ensure_migrations_table(MIGRATIONS_TABLE).await;
         prepared.map_err(|error| self.failed(error))
     }
@@ -137,14 +191,82 @@ impl Database for PostgresDatabase {
         rows.await.map_err(|error: sqlx::Error| self.about(&error))
     }
 
-    async fn apply(&mut self, script: &Script) -> Result<()> {
-        let done = self.connection.apply(MIGRATIONS_TABLE, &script.up.migration).await;
-        done.map(drop).map_err(|error| self.outcome(script, &script.up, error))
+    async fn apply(&mut self, script: &Script, _: &dyn Watch) -> Result<bool> {
+        if !script.up.migration.no_tx {
+            let done = self.connection.apply(MIGRATIONS_TABLE, &script.up.migration).await;
+            return done.map(|_| true).map_err(|error| self.outcome(script, &script.up, error));
+        }
+        let started = Instant::now();
+        let begin = sqlx::query(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values ($1, $2, false, $3, -1)",
+        );
+        let begin = begin.bind(script.version).bind(&script.description).bind(script.checksum());
+        let take_back = "delete from _sqlx_migrations where version = $1 and not success";
+        self.run_alone(script, &script.up, begin, take_back).await?;
+        let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let done = sqlx::query("update _sqlx_migrations set success = true, execution_time = $2 where version = $1")
+            .bind(script.version)
+            .bind(elapsed)
+            .execute(&mut self.connection)
+            .await;
+        done.map(|_| true).map_err(|error| self.about(&error))
     }
 
-    async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()> {
-        let done = self.connection.revert(MIGRATIONS_TABLE, &down.migration).await;
-        done.map(drop).map_err(|error| self.outcome(script, down, error))
+    async fn revert(&mut self, script: &Script, down: &ScriptFile, _: &dyn Watch) -> Result<bool> {
+        if !down.migration.no_tx {
+            let done = self.connection.revert(MIGRATIONS_TABLE, &down.migration).await;
+            return done.map(|_| true).map_err(|error| self.outcome(script, down, error));
+        }
+        let begin = sqlx::query("update _sqlx_migrations set success = false where version = $1").bind(script.version);
+        let take_back = "update _sqlx_migrations set success = true where version = $1";
+        self.run_alone(script, down, begin, take_back).await?;
+        self.change("delete from _sqlx_migrations where version = $1", script.version)
+            .await?;
+        Ok(true)
+    }
+
+    async fn fill(&mut self, table: &TableName) -> Result<Fill> {
+        let name = quote::table(table)?;
+        let found = sqlx::query("select c.oid::regclass::text from pg_catalog.pg_class c where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'f', 'm')")
+            .bind(name)
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|error| self.about(&error))?;
+        let Some(row) = found else { return Ok(Fill::Missing) };
+        let spelt: String = row.try_get(0).map_err(|error| self.about(&error))?;
+        Ok(if self.has_rows(&spelt).await? {
+            Fill::Filled
+        } else {
+            Fill::Empty
+        })
+    }
+
+    async fn is_empty(&mut self) -> Result<bool> {
+        let tables = self
+            .connection
+            .fetch_all(
+                "select c.oid::regclass::text from pg_catalog.pg_class c
+                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                 where c.relkind in ('r', 'f', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'dbferry')
+                     and n.nspname !~ '^pg_(toast|temp)' and c.relname <> '_sqlx_migrations'
+                     and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e')
+                 order by c.reltuples desc",
+            )
+            .await
+            .map_err(|error| self.about(&error))?;
+        for row in tables {
+            let spelt: String = row.try_get(0).map_err(|error| self.about(&error))?;
+            if self.has_rows(&spelt).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn inventory(&mut self) -> Result<Inventory> {
+        inventory::read(&mut self.connection)
+            .await
+            .map_err(|error| self.about(&error))
     }
 }
 

@@ -3,33 +3,33 @@
 //! SQLite is called where the caller stands: nothing else goes on while a target is migrated.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
-use rusqlite::fallible_iterator::FallibleIterator as _;
-use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::folder::{Script, ScriptFile};
-use super::{Database, Record, failure};
-use crate::data::table::MIGRATIONS_TABLE;
+use super::hazard::Dialect;
+use super::inventory::Inventory;
+use super::state::Record;
+use super::{Database, Fill, Watch};
+use crate::data::table::{MIGRATIONS_TABLE, TableName};
 use crate::{Error, ErrorKind, Result};
 
-/// How long another process may hold the file.
+mod run;
+pub(super) mod scratch;
+mod statement;
+
+use run::Change;
+
+/// How long another process may hold the file while it is looked at.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// An SQLite file.
 pub(super) struct SqliteDatabase {
     name: String,
     connection: Connection,
-}
-
-/// Why a script stopped.
-enum Stop {
-    /// The script is wrong, at a byte of its text.
-    Script(usize, String),
-    /// The file is.
-    Driver(rusqlite::Error),
 }
 
 impl SqliteDatabase {
@@ -76,58 +76,9 @@ impl SqliteDatabase {
         classify(error).during(format_args!("migrating connection `{}`", self.name))
     }
 
-    /// Runs a file and `record`, in one transaction where the file allows it. `applied`: whether
-    /// the target has to have the script already.
-    fn run(
-        &self,
-        script: &Script,
-        file: &ScriptFile,
-        applied: bool,
-        record: impl FnOnce(Duration) -> rusqlite::Result<usize>,
-    ) -> Result<()> {
-        let started = Instant::now();
-        let in_transaction = !file.migration.no_tx;
-        let execute = || -> Result<(), Stop> {
-            if in_transaction {
-                self.connection.execute_batch("begin immediate")?;
-            }
-            // Another process may have been faster: it holds no lock between two scripts.
-            if self.is_applied(script.version)? != applied {
-                return Err(Stop::Driver(rusqlite::Error::StatementChangedRows(0)));
-            }
-            statements(&self.connection, file.text())?;
-            record(started.elapsed())?;
-            if in_transaction {
-                self.connection.execute_batch("commit")?;
-            }
-            Ok(())
-        };
-        let Err(stop) = execute() else { return Ok(()) };
-        // A script may have ended the transaction itself.
-        if !self.connection.is_autocommit() {
-            self.connection
-                .execute_batch("rollback")
-                .map_err(|error| self.classify(&error))?;
-        }
-        Err(match stop {
-            Stop::Script(at, what) => failure::refused(script, file, Some(at), &what),
-            Stop::Driver(rusqlite::Error::StatementChangedRows(0)) => Error::new(
-                ErrorKind::Busy,
-                format!("another process is migrating connection `{}`", self.name),
-            ),
-            Stop::Driver(error) => self.classify(&error),
-        })
-    }
-
     fn is_applied(&self, version: i64) -> rusqlite::Result<bool> {
         let sql = format!("select exists (select 1 from {MIGRATIONS_TABLE} where version = ?1)");
         self.connection.query_row(&sql, [version], |row| row.get(0))
-    }
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Driver(error)
     }
 }
 
@@ -137,61 +88,6 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("pragma foreign_keys = on; pragma synchronous = extra")?;
     // The first look into the file: it may be no database at all.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))
-}
-
-/// Runs all statements of a text; what fails is known by its place.
-fn statements(connection: &Connection, text: &str) -> Result<(), Stop> {
-    let mut batch = Batch::new(connection, text);
-    let mut at = 0;
-    loop {
-        let next = batch.next().map_err(|error| at_fault(text, at, error))?;
-        let Some(mut statement) = next else { return Ok(()) };
-        let spelt = statement.expanded_sql().unwrap_or_default();
-        let start = text[at..].find(&spelt).map_or(at, |found| at + found);
-        let mut rows = statement.raw_query();
-        loop {
-            match rows.next() {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => return Err(at_fault(text, start, error)),
-            }
-        }
-        at = start + spelt.len();
-    }
-}
-
-/// What is wrong with a statement at or after byte `at`, unless it is the file's fault.
-fn at_fault(text: &str, at: usize, error: rusqlite::Error) -> Stop {
-    let begin = at + blank(&text[at..]);
-    match error {
-        rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
-            let piece = text.len().saturating_sub(sql.len());
-            Stop::Script(piece + usize::try_from(offset).unwrap_or(0), msg)
-        }
-        // SQLite's texts about statements and constraints hold names. Those of other codes and
-        // of what a statement computes could hold more.
-        rusqlite::Error::SqliteFailure(code, Some(message)) => match code.code {
-            ErrorCode::Unknown | ErrorCode::ConstraintViolation => Stop::Script(begin, message),
-            _ => Stop::Driver(rusqlite::Error::SqliteFailure(code, None)),
-        },
-        error => Stop::Driver(error),
-    }
-}
-
-/// Bytes of white space, comments and semicolons that a text begins with.
-fn blank(text: &str) -> usize {
-    let mut rest = text;
-    loop {
-        let trimmed = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
-        let after = if let Some(comment) = trimmed.strip_prefix("--") {
-            comment.find('\n').map_or("", |end| &comment[end..])
-        } else if let Some(comment) = trimmed.strip_prefix("/*") {
-            comment.find("*/").map_or("", |end| &comment[end + 2..])
-        } else {
-            return text.len() - trimmed.len();
-        };
-        rest = after;
-    }
 }
 
 fn classify(error: &rusqlite::Error) -> Error {
@@ -211,7 +107,11 @@ fn classify(error: &rusqlite::Error) -> Error {
 
 #[async_trait]
 impl Database for SqliteDatabase {
-    async fn prepare(&mut self) -> Result<()> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn prepare(&mut self, watch: &dyn Watch) -> Result<()> {
         let table = format!(
             "create table if not exists {MIGRATIONS_TABLE} (
                 version bigint primary key,
@@ -222,7 +122,7 @@ impl Database for SqliteDatabase {
                 execution_time bigint not null
             )"
         );
-        self.connection.execute_batch(&table).map_err(|error| self.classify(&error))
+        self.waiting(&table, watch)
     }
 
     async fn history(&mut self) -> Result<Vec<Record>> {
@@ -256,75 +156,120 @@ impl Database for SqliteDatabase {
         rows().map_err(|error| self.classify(&error))
     }
 
-    async fn apply(&mut self, script: &Script) -> Result<()> {
-        self.run(script, &script.up, false, |elapsed| {
+    async fn apply(&mut self, script: &Script, watch: &dyn Watch) -> Result<bool> {
+        let insert = |success: bool, nanoseconds: i64| {
             self.connection.execute(
                 &format!(
-                    "insert into {MIGRATIONS_TABLE} (version, description, success, checksum, execution_time) values (?1, ?2, true, ?3, ?4)"
+                    "insert into {MIGRATIONS_TABLE} (version, description, success, checksum, execution_time) values (?1, ?2, ?3, ?4, ?5)"
                 ),
-                (
-                    script.version,
-                    &script.description,
-                    script.checksum(),
-                    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX),
-                ),
+                (script.version, &script.description, success, script.checksum(), nanoseconds),
             )
-        })
+        };
+        let change = Change {
+            applied: false,
+            record: &|elapsed| insert(true, nanoseconds(elapsed)),
+            begin: &|| insert(false, -1),
+            finish: &|elapsed| {
+                self.connection.execute(
+                    &format!("update {MIGRATIONS_TABLE} set success = true, execution_time = ?2 where version = ?1"),
+                    (script.version, nanoseconds(elapsed)),
+                )
+            },
+            take_back: &|| self.forgotten(script.version),
+        };
+        self.run(script, &script.up, &change, watch)
     }
 
-    async fn revert(&mut self, script: &Script, down: &ScriptFile) -> Result<()> {
-        self.run(script, down, true, |_| {
+    async fn revert(&mut self, script: &Script, down: &ScriptFile, watch: &dyn Watch) -> Result<bool> {
+        let mark = |success: bool| {
             self.connection.execute(
-                &format!("delete from {MIGRATIONS_TABLE} where version = ?1"),
-                [script.version],
+                &format!("update {MIGRATIONS_TABLE} set success = ?2 where version = ?1"),
+                (script.version, success),
             )
-        })
+        };
+        let change = Change {
+            applied: true,
+            record: &|_| self.forgotten(script.version),
+            begin: &|| mark(false),
+            finish: &|_| self.forgotten(script.version),
+            take_back: &|| mark(true),
+        };
+        self.run(script, down, &change, watch)
+    }
+
+    async fn fill(&mut self, table: &TableName) -> Result<Fill> {
+        let known = "select name from pragma_table_list where type in ('table', 'virtual') and name = ?1 collate nocase and (?2 is null or schema = ?2 collate nocase)";
+        let name = self
+            .connection
+            .query_row(known, (&table.name, &table.schema), |row| row.get::<_, String>(0))
+            .optional();
+        match name.map_err(|error| self.classify(&error))? {
+            None => Ok(Fill::Missing),
+            Some(name) if self.has_rows(&name)? => Ok(Fill::Filled),
+            Some(_) => Ok(Fill::Empty),
+        }
+    }
+
+    async fn is_empty(&mut self) -> Result<bool> {
+        for name in self.tables()? {
+            if self.has_rows(&name)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn inventory(&mut self) -> Result<Inventory> {
+        let mut inventory = Inventory::default();
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(&format!(
+                "select type, name, coalesce(sql, 'on ' || tbl_name) from sqlite_schema
+                 where name not like 'sqlite\\_%' escape '\\' and name <> '{MIGRATIONS_TABLE}'"
+            ))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (kind, name, sql): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                inventory.add(kind, name, sql);
+            }
+            for pragma in ["user_version", "application_id"] {
+                let value: i64 = self.connection.query_row(&format!("pragma {pragma}"), [], |row| row.get(0))?;
+                inventory.add("pragma", pragma, value.to_string());
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.classify(&error))?;
+        Ok(inventory)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn nanoseconds(elapsed: Duration) -> i64 {
+    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+}
 
-    fn stop(text: &str) -> Option<(usize, String)> {
-        let connection = Connection::open_in_memory().expect("SQLite");
-        match statements(&connection, text) {
-            Ok(()) => None,
-            Err(Stop::Script(at, what)) => Some((at, what)),
-            Err(Stop::Driver(error)) => panic!("{error}"),
-        }
+impl SqliteDatabase {
+    fn forgotten(&self, version: i64) -> rusqlite::Result<usize> {
+        self.connection
+            .execute(&format!("delete from {MIGRATIONS_TABLE} where version = ?1"), [version])
     }
 
-    #[test]
-    fn a_statement_that_fails_is_found_in_its_file() {
-        for (text, place, says) in [
-            (
-                "create table t (a);\n\n-- two\ncreate table t (b);\n",
-                "t (b)",
-                "already exists",
-            ),
-            ("create table t (a);\nselect * from t wher a;\n", "wher a", ""),
-            ("select 1; /* x */ select nosuch;", "nosuch", "no such column"),
-            (
-                "create table t (a unique);\ninsert into t values (1);\n;\n insert into t values (1);",
-                "insert into t values (1);",
-                "UNIQUE",
-            ),
-            ("-- ü\ncreat table t (a);", "creat table", "syntax error"),
-        ] {
-            let (at, what) = stop(text).expect(text);
-            let expected = text.rfind(place).expect(place);
-            assert!(
-                at == expected || place == "wher a" && at > expected,
-                "{text}: {at} is not {expected}"
-            );
-            assert!(what.contains(says), "{what}");
-        }
-        assert_eq!(stop("create table t (a);\n-- nothing more\n"), None);
-        assert_eq!(
-            stop("pragma user_version; create trigger if not exists x after insert on y begin select 1; end;")
-                .map(|stop| stop.0 > 20),
-            Some(true)
-        );
+    /// Tables that are not of bookkeeping.
+    fn tables(&self) -> Result<Vec<String>> {
+        let names = || -> rusqlite::Result<Vec<String>> {
+            self.connection
+                .prepare(&format!(
+                    "select name from sqlite_schema where type = 'table' and name not like 'sqlite\\_%' escape '\\'
+                     and name not like 'dbferry\\_%' escape '\\' and name <> '{MIGRATIONS_TABLE}'"
+                ))?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        };
+        names().map_err(|error| self.classify(&error))
+    }
+
+    fn has_rows(&self, table: &str) -> Result<bool> {
+        let text = format!("select exists (select 1 from \"{}\")", table.replace('"', "\"\""));
+        self.connection
+            .query_row(&text, [], |row| row.get(0))
+            .map_err(|error| self.classify(&error))
     }
 }

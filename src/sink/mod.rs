@@ -6,6 +6,7 @@
 //! (Invariants 2 and 3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::config::connection::{Connection, ConnectionKind};
+use crate::data::backfill::{NextRows, RowRange, Strain};
 use crate::data::counts::Written;
 use crate::data::keyed::form::KeyFacts;
 use crate::data::keyed::read::KeyRead;
@@ -20,11 +22,15 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, RunRecord, StoredBatch, StoredReject, Suspended};
+use crate::ledger::undo::{ChangedSince, UndoStep, Undoable, Undone};
+use crate::ledger::{
+    BackupNote, BatchEntry, Checkpoint, Claim, Deletion, Removal, RunRecord, StoredBatch, StoredReject, Suspended,
+};
 use crate::{Error, ErrorKind, Result};
 
 mod encode;
 mod form;
+pub mod keys;
 mod postgres;
 mod redis;
 mod rehearsal;
@@ -52,7 +58,7 @@ pub struct LeaseRequest {
     /// not touched (`setval` survives a rollback).
     pub dry_run: bool,
     /// How long to wait for a lease that a dead connection of this very run may still hold.
-    pub wait: std::time::Duration,
+    pub wait: Duration,
 }
 
 /// The writing end: catalog and ledger, read without a lease.
@@ -99,6 +105,39 @@ pub trait Sink: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether sessions keep an undo log of streams that ask for it ([`StreamTarget::undo`]).
+    fn keeps_undo_log(&self) -> bool {
+        false
+    }
+
+    /// What a run wrote of each stream, in any order, as far as it left an undo log or batches in the
+    /// ledger; nothing where it wrote nothing here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where this kind of target keeps no undo log.
+    async fn undoable(&self, project: &str, run: Uuid) -> Result<Vec<Undoable>> {
+        let _ = (project, run);
+        Err(keeps_no_undo_log())
+    }
+
+    /// Keys of the next rows of a table, in order, without locking any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where rows are not changed where they are.
+    async fn next_keys(&self, table: &TableName, range: &RowRange) -> Result<NextRows> {
+        let _ = (table, range);
+        Err(not_in_place())
+    }
+
+    /// How the database bears what is asked of it, and who waits for locks on this table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where rows are not changed where they are.
+    async fn strain(&self, table: &TableName) -> Result<Strain> {
+        let _ = table;
+        Err(not_in_place())
+    }
+
     /// Takes the lease for a project on a new connection, creating the ledger where it is
     /// missing, and records the run (in a dry run inside its transaction).
     ///
@@ -129,6 +168,24 @@ pub trait Sink: Send + Sync {
             ErrorKind::Usage,
             format!("nothing of project `{project}` was removed: only keys of a rehearsal, under a prefix, can be"),
         ))
+    }
+
+    /// Notes in the ledger which backup was made before a run; [`Self::acquire`] was called for it.
+    /// Targets that cannot be backed up note none.
+    async fn note_backup(&self, project: &str, note: &BackupNote) -> Result<()> {
+        let _ = (project, note);
+        Ok(())
+    }
+
+    /// Backups that were made before runs of a project, in any order.
+    async fn backups(&self, project: &str) -> Result<Vec<BackupNote>> {
+        let _ = project;
+        Ok(Vec::new())
+    }
+
+    /// Its keys as they are, for backups; `None` where the target is no store of keys.
+    fn key_store(&self) -> Option<&dyn keys::KeyStore> {
+        None
     }
 
     /// Version of a store of keys, where it tells one; a database is asked as a source.
@@ -283,6 +340,27 @@ pub trait Session: Send {
         Ok(true)
     }
 
+    /// Makes every batch from here on short in the eyes of others: nothing waits longer than this for a
+    /// lock, and where we fall silent the server gives up the batch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where rows are not changed where they are.
+    async fn keep_short(&mut self, lock_wait: Duration) -> Result<()> {
+        let _ = lock_wait;
+        Err(not_in_place())
+    }
+
+    /// Within a batch: locks the next rows of the open stream's table, so that nobody changes them
+    /// until the batch has ended, and returns their keys in order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] where a lock was not to be had in time, [`ErrorKind::Unreadable`] where a
+    /// condition fails on some row; the batch is to be given up then.
+    async fn lock_next(&mut self, range: &RowRange) -> Result<NextRows> {
+        let _ = range;
+        Err(not_in_place())
+    }
+
     /// Finds the rows of the open stream's table that refer to nothing by a key which is away;
     /// where it refers to its own table, also those that refer to such rows by it. Returns their
     /// number; they are kept in the database, not here.
@@ -314,11 +392,73 @@ pub trait Session: Send {
     /// given up then.
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion>;
 
+    /// What taking the run back would do to the open stream as it stands now, and what is in the way:
+    /// rows that are not as the run left them, with at most `keys_max` of their keys, and rows of
+    /// other tables that refer to those which it inserted. With `only` it is about the rows with these
+    /// keys (in the form of [`Session::delete`]) alone. Outside of a batch; changes nothing.
+    async fn changed_since(&mut self, run: Uuid, only: Option<&RecordBatch>, keys_max: usize) -> Result<ChangedSince> {
+        let _ = (run, only, keys_max);
+        Err(keeps_no_undo_log())
+    }
+
+    /// Within a batch: takes back some rows of the open stream that the run wrote, those first that
+    /// were written last where that matters, and removes what the undo log holds of them, all in the
+    /// batch's transaction. `Undone` with no rows and no more: nothing is left. With `only` it is about the rows with
+    /// these keys alone, all of them at once. A stream is opened for it under
+    /// [`crate::ledger::undo::UNDO_SPLIT`]; from its first batch without `only` on,
+    /// [`Session::open_stream`] refuses the stream under any other split until it is finished.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where the target refuses it, where rows were changed since and
+    /// `step.winner` does not say who wins, or where other rows refer to one that is to be removed;
+    /// the batch is to be given up then.
+    async fn undo(&mut self, step: UndoStep, only: Option<&RecordBatch>) -> Result<Undone> {
+        let _ = (step, only);
+        Err(keeps_no_undo_log())
+    }
+
+    /// Within a batch, once nothing is left to take back of the open stream: its checkpoints, key claims
+    /// and rejects become what they were before the run, and the rest of its undo log is removed, so
+    /// that the stream can be moved again. What [`Undoable`] says of it stays, as complete.
+    async fn undo_finished(&mut self, run: Uuid) -> Result<()> {
+        let _ = run;
+        Err(keeps_no_undo_log())
+    }
+
+    /// Outside of a batch: removes the undo logs that a run left here, of all streams. It can not be
+    /// taken back any more then. Returns how many streams had one.
+    async fn forget_undo(&mut self, run: Uuid) -> Result<u64> {
+        let _ = run;
+        Err(keeps_no_undo_log())
+    }
+
+    /// Outside of a batch: records that another run of the project was taken back, as its status
+    /// ([`crate::ledger::undo::ROLLED_BACK`]).
+    async fn rolled_back(&mut self, run: Uuid) -> Result<()> {
+        let _ = run;
+        Err(keeps_no_undo_log())
+    }
+
     /// Records how the run ended.
     async fn finish(&mut self, status: &str) -> Result<()>;
 
     /// Lease epoch of this session.
     fn epoch(&self) -> i64;
+}
+
+fn keeps_no_undo_log() -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        "this kind of target keeps no undo log, so that no run can be taken back",
+    )
+    .hint("restore a backup instead: `dbferry restore FOLDER`")
+}
+
+fn not_in_place() -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        "rows of this kind of target are not changed where they are: a backfill needs Postgres",
+    )
 }
 
 fn no_keys() -> Error {

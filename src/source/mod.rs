@@ -80,6 +80,29 @@ pub trait Source: Send + Sync {
     /// [`ErrorKind::Mapping`] with the database's message where it is no such condition.
     async fn check_subject(&self, origin: &Origin, condition: &str) -> Result<Vec<String>>;
 
+    /// Prepares a condition in SQL of this source over a table's columns, without running it; returns
+    /// about how many rows it holds for, where the database tells without looking at them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mapping`] with the database's message where it is no such condition;
+    /// [`ErrorKind::Usage`] where the source takes none.
+    async fn check_condition(&self, origin: &Origin, condition: &str) -> Result<Option<u64>> {
+        let _ = (origin, condition);
+        Err(Error::new(
+            ErrorKind::Usage,
+            "this kind of source takes no conditions of its own",
+        ))
+    }
+
+    /// Lets go of the moment that it sees: what is read from here on is read at a later one. Nothing is
+    /// read while this is called.
+    ///
+    /// # Errors
+    /// By kind; the moment is gone all the same.
+    async fn let_go(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Exact number of rows that belong to a subject.
     async fn count_subject(&self, origin: &Origin, subject: &Subject) -> Result<u64>;
 

@@ -16,6 +16,7 @@ use crate::pipeline::shutdown::Shutdown;
 use crate::source::{self, Source};
 use crate::{Error, ErrorKind, Result};
 
+pub mod in_place;
 pub mod ledger;
 pub mod look;
 pub mod report;

@@ -10,13 +10,19 @@ use crate::items;
 #[test]
 fn help_of_every_command() {
     let project = Project::new();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["check"],
         &["plan"],
         &["run"],
         &["verify"],
         &["repair"],
+        &["backfill"],
+        &["rollback"],
+        &["backup"],
+        &["backup", "verify"],
+        &["backup", "list"],
+        &["restore"],
         &["stats"],
         &["runs"],
         &["runs", "show"],
@@ -25,6 +31,8 @@ fn help_of_every_command() {
         &["schema", "apply"],
         &["schema", "status"],
         &["schema", "revert"],
+        &["schema", "new"],
+        &["schema", "test"],
         &["introspect"],
         &["json-schema"],
         &["completions"],

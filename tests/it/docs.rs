@@ -26,7 +26,7 @@ fn pages() -> Vec<Page> {
         "docs/configuration.md",
         "docs/mapping.md",
         "docs/engineer.md",
-        "docs/operator.md",
+        "docs/operations.md",
         "docs/output.md",
     ]
     .into_iter()

@@ -225,7 +225,7 @@ fn killed_while_keys_are_away_they_come_back_with_the_run_that_completes() {
     let (project, database) = into_postgres(4_000);
     let before = database.query(CONSTRAINTS);
     for stage in ["people", "devices", "notes"] {
-        let mut child = project.start_unheard(&["run", "mappings/demo", "--batch-size", "100"]);
+        let mut child = project.start_unheard(&["run", "mappings/demo", "--batch-size", "25"]);
         let began = Instant::now();
         while database.value(&format!("select exists (select from {stage})")) != "t" {
             assert!(began.elapsed() < Duration::from_mins(1), "{stage} never began");

@@ -413,3 +413,16 @@ fn the_page_about_the_live_database_is_right() {
         assert!(page.contains(&format!("| {table} | {good} | {} |", found.len())), "{table}");
     }
 }
+
+#[test]
+fn the_runbook_works_from_the_first_command_to_the_last() {
+    let server = Server::start(&[]);
+    let mut game = game(&server.url());
+    let player = sample(&game, "pb_data/data.db")
+        .query_row("select min(id) from users where id not like 'trap%'", [], |row| {
+            row.get::<_, String>(0)
+        })
+        .expect("a user");
+    game.project.set("PLAYER", &player);
+    crate::runbook::follow("game", &game.project);
+}

@@ -6,6 +6,8 @@
 )]
 
 mod away;
+mod backfill;
+mod backup;
 mod bad_input;
 mod bento;
 mod cassandra;
@@ -31,6 +33,7 @@ mod introspect;
 mod items;
 mod keyed;
 mod metrics;
+mod mindia;
 mod new_database;
 mod nostria;
 mod parallel;
@@ -46,9 +49,13 @@ mod rehearsal;
 mod repair;
 mod report;
 mod role;
+mod rollback;
+mod rollback_keys;
+mod runbook;
 mod schema;
 mod schema_cql;
 mod scylla;
+mod server;
 mod source_away;
 mod source_postgres;
 mod source_sqlite;

@@ -72,6 +72,7 @@ pub(crate) async fn stream(sink: &dyn Sink, table: &str, columns: &[&str], key: 
         keys_distinct: true,
         keyed: None,
         options: RowOptions::default(),
+        undo: false,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Migrations of keyspaces: applied, told, reverted, refused; on a real server.
 
 use dbferry::config::connection::Connection;
-use dbferry::schema::{self, Migration, State};
+use dbferry::schema::{self, Migration, State, Unwatched};
 use dbferry::{Error, ErrorKind, Result};
 use scylla::value::CqlValue;
 
 use crate::cassandra::Keyspace;
 use crate::harness::block_on;
+use crate::schema::apply;
 
 /// A folder of migrations and a keyspace.
 struct Target {
@@ -53,7 +54,7 @@ impl Target {
 
     fn apply(&self) -> Result<Vec<Migration>> {
         let (connection, folder) = (self.connection.clone(), self.scratch.path().to_owned());
-        block_on(async move { schema::apply(&connection, &folder).await })
+        block_on(async move { apply(&connection, &folder).await })
     }
 
     fn status(&self) -> Vec<(i64, State)> {
@@ -68,7 +69,11 @@ impl Target {
 
     fn revert(&self, to: Option<i64>) -> Result<Vec<Migration>> {
         let (connection, folder) = (self.connection.clone(), self.scratch.path().to_owned());
-        block_on(async move { schema::revert(&connection, &folder, to).await })
+        block_on(async move {
+            schema::revert(&connection, &folder, to, &Unwatched)
+                .await
+                .map_err(|stopped| stopped.error)
+        })
     }
 
     /// The statement that a hint says forgets an unfinished migration, run.
@@ -368,4 +373,38 @@ fn the_lock_of_somebody_who_is_gone_is_waited_for() {
     let began = std::time::Instant::now();
     assert_eq!(versions(&target.apply().expect("applied")), [1, 2]);
     assert!(began.elapsed().as_secs() >= 3, "the lock was taken from its holder");
+}
+
+/// A keyspace of its own, that goes; one that a killed call has left goes, too.
+#[test]
+fn migrations_are_tried_in_a_keyspace_of_their_own() {
+    let target = Target::fresh();
+    target.write_two();
+    let tried = |target: &Target| {
+        let (connection, folder) = (target.connection.clone(), target.scratch.path().to_owned());
+        block_on(async move { schema::rehearse(&connection, &folder, &Unwatched).await }).expect("tried")
+    };
+    // Its name says that it is old; nobody holds its lock.
+    let left = format!("dbferry_test_00000001_{:016x}", std::process::id());
+    let create = format!("CREATE KEYSPACE \"{left}\" WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}");
+    target.keyspace.run([create.as_str()]);
+    let rehearsal = tried(&target);
+    assert!(rehearsal.is_clean(), "{rehearsal:?}");
+    assert_eq!((rehearsal.applied, rehearsal.reverted, rehearsal.kept), (2, 2, None));
+    assert!(rehearsal.removed.contains(&left), "{:?}", rehearsal.removed);
+    assert!(target.keyspace.tables().is_empty(), "the target was touched");
+    target.write("0002_and_second.down.cql", "ALTER TABLE second DROP note;\n");
+    target.write("0001_first.down.cql", "DROP TABLE first;\n");
+    target.write(
+        "0002_and_second.up.cql",
+        "CREATE TABLE IF NOT EXISTS second (id int PRIMARY KEY, note text);\n",
+    );
+    let rehearsal = tried(&target);
+    let names = |list: &[schema::Difference]| {
+        list.iter()
+            .map(|one| format!("{} {}", one.object.kind, one.object.name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&rehearsal.left_behind), ["column second.id", "table second"]);
+    assert_eq!(names(&rehearsal.changed), ["column second.note"]);
 }

@@ -20,6 +20,7 @@ mod conflicts;
 mod declared;
 mod refusals;
 mod triggers;
+mod undo;
 
 /// A target file in a folder of its own.
 pub(crate) struct Target {
@@ -132,6 +133,7 @@ impl Target {
             keys_distinct: true,
             keyed: None,
             options: RowOptions::default(),
+            undo: false,
         }
     }
 }

@@ -30,7 +30,7 @@ The document of `--output json` also has the first and last source key of each b
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunsShowArguments {
-    /// Id of the run, or how it begins, as `dbferry runs` lists it
+    /// Id of the run, or how it begins, as `dbferry runs` lists it; or `last`
     pub(in crate::cli) run: String,
 
     #[command(flatten)]

@@ -32,6 +32,8 @@ impl Lines {
         } else if doing == Doing::Comparing {
             // An estimate, where there is one.
             console.note(&format!("{name}: being compared"));
+        } else if doing == Doing::FillingIn {
+            console.note(&format!("{name}: begins"));
         } else {
             console.note(&format!("{name}: begins, {rows}"));
         }

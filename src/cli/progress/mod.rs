@@ -42,14 +42,18 @@ pub(super) enum Doing {
     MovingChanges,
     /// Those that a verification has named are mended.
     Repairing,
+    /// They are taken back.
+    TakingBack,
     /// They are compared with what is there.
     Comparing,
+    /// Their own columns are filled in; how many rows there are is an estimate.
+    FillingIn,
 }
 
 impl Doing {
     /// Whether somebody has counted them.
     const fn counted(self) -> bool {
-        matches!(self, Self::Moving | Self::Comparing)
+        matches!(self, Self::Moving | Self::Comparing | Self::FillingIn)
     }
 }
 
@@ -141,6 +145,7 @@ impl Watch {
                     figures::duration(pause)
                 ));
             }
+            Event::Held { stream, why } => self.caution(&format!("{} pauses: {}", visible(&stream), visible(&why))),
             Event::StreamFinished { stream, .. } => self.stream_finished(&stream, now),
             Event::Spent { connection, spent } => self.spent(connection, spent, now),
             Event::Warning { stream, message } => {
@@ -156,9 +161,9 @@ impl Watch {
             (Doing::MovingChanges, _) => ", only what has changed".to_owned(),
             (Doing::Repairing, rows) => format!(", {} of the report", figures::counted(rows, "row")),
             // Nobody has counted them.
-            (Doing::Comparing, 0) => String::new(),
-            (Doing::Comparing, rows) => format!(", about {}", figures::counted(rows, "row")),
-            (Doing::Moving, rows) => format!(", {}", figures::counted(rows, "row")),
+            (Doing::Comparing | Doing::FillingIn, 0) => String::new(),
+            (Doing::Comparing | Doing::FillingIn, rows) => format!(", about {}", figures::counted(rows, "row")),
+            (Doing::Moving | Doing::TakingBack, rows) => format!(", {}", figures::counted(rows, "row")),
         };
         let count = u64::try_from(streams.len()).unwrap_or(u64::MAX);
         let rehearsal = if dry_run { " (dry run: all of it is rolled back)" } else { "" };
@@ -196,7 +201,8 @@ impl Watch {
                     Doing::MovingRejects => "moving its rejects again",
                     Doing::MovingChanges => "following its changes",
                     Doing::Repairing => "moving what is missing or different",
-                    Doing::Moving | Doing::Comparing => "begins",
+                    Doing::TakingBack => "going back",
+                    Doing::Moving | Doing::Comparing | Doing::FillingIn => "begins",
                 };
                 self.console.note(&format!("{}: {doing}", visible(stream)));
             }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::fields::{TYPE_NAMES, fields};
 use super::ignored::ignored;
 use super::subject::subjects;
-use super::{keyed, pii};
+use super::{backfill, keyed, pii};
 use crate::data::column::ColumnType;
 use crate::data::document::NAME_BYTES_MAX;
 use crate::data::finding::{Finding, Place, listed};
@@ -30,6 +30,14 @@ pub fn alone(project: &Project, connections: &[&str]) -> Vec<Finding> {
         identifiers(stream, &mut findings);
         pii::alone(stream, &mut findings);
         predecessors(project, stream, &mut findings);
+    }
+    for backfill in &project.backfills {
+        let stream = &backfill.stream;
+        used_connections(project, stream, &mut findings);
+        texts(stream, &mut findings);
+        identifiers(stream, &mut findings);
+        pii::alone(stream, &mut findings);
+        backfill::alone(backfill, &mut findings);
     }
     writers(project, &mut findings);
     keyed::writers(project, &mut findings);
@@ -68,13 +76,19 @@ fn declared_connections(project: &Project, connections: &[&str], findings: &mut 
 /// Names of streams: usable, and each once.
 fn stream_names(project: &Project, findings: &mut Vec<Finding>) {
     let mut seen: HashMap<&str, &Place> = HashMap::new();
-    for Stream { name, .. } in &project.streams {
+    let backfills = project.backfills.iter().map(|backfill| &backfill.stream);
+    let both = if project.backfills.is_empty() {
+        "streams"
+    } else {
+        "streams or backfills"
+    };
+    for Stream { name, .. } in project.streams.iter().chain(backfills) {
         if let Some(first) = seen.insert(&name.value, &name.place) {
             findings.push(
                 error(
                     "mapping::duplicate_stream",
                     &name.place,
-                    format!("there are two streams `{}`", name.value),
+                    format!("there are two {both} `{}`", name.value),
                 )
                 .label("the second")
                 .help(format!(
@@ -107,7 +121,8 @@ fn used_connections(project: &Project, stream: &Stream, findings: &mut Vec<Findi
         ),
     ];
     for (name, place, role, right, other_role, other) in ends {
-        if values(right).any(|known| known == name) {
+        // What a backfill changes, it also reads.
+        if values(right).any(|known| known == name) || (stream.in_place && role == "source") {
             continue;
         }
         let finding = if values(other).any(|known| known == name) {
@@ -281,7 +296,11 @@ fn predecessors(project: &Project, stream: &Stream, findings: &mut Vec<Finding>)
 /// earlier (Invariant 3). Key columns are how they meet.
 fn writers(project: &Project, findings: &mut Vec<Finding>) {
     let mut seen = HashMap::new();
-    for stream in project.streams.iter().filter(|stream| stream.keyed.is_none()) {
+    for stream in project
+        .streams
+        .iter()
+        .filter(|stream| stream.keyed.is_none() && !stream.in_place)
+    {
         for (column, _) in &stream.columns {
             if values(&stream.key).any(|key| key == column.value) {
                 continue;

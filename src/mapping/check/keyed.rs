@@ -239,7 +239,7 @@ fn shape(pattern: &Pattern) -> Vec<Option<&str>> {
 /// keys into key-value stores. `kind` tells that of a connection that is known.
 #[must_use]
 pub fn kinds(project: &Project, kind: impl Fn(&str) -> Option<&'static str>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = super::backfill::kinds(project, &kind);
     for stream in &project.streams {
         findings.extend(unordered(stream, kind(stream.from.connection())));
         let connection = &stream.to.value.connection;

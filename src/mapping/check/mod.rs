@@ -1,6 +1,7 @@
 //! Checks without I/O: of a project alone, and of a stream against the shapes of both its ends.
 
 mod alone;
+mod backfill;
 mod expiry;
 mod fields;
 mod ignored;
@@ -11,6 +12,7 @@ mod shapes;
 mod subject;
 
 pub use alone::alone;
+pub use backfill::backfill_key;
 pub use fields::{add_fields, field_type};
 pub use key_types::keyed_shapes;
 pub use keyed::{kinds, prefix};

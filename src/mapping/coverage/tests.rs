@@ -40,6 +40,7 @@ fn project(streams: Vec<Stream>) -> Project {
         sources: vec![located("s".to_owned())],
         sinks: vec![located("there".to_owned())],
         max_rejects: None,
+        backfills: Vec::new(),
         subjects: Vec::new(),
         ignore: Ignore::default(),
         streams,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::backfill::BackfillEntry;
 use super::fields::{DocumentEntry, FieldEntry};
 use super::key::KeyEntry;
 use crate::data::document::Marked;
@@ -73,6 +74,10 @@ pub(super) struct StreamsFile {
     /// One named flow from a table or query to a target table: `[[stream]]`.
     #[serde(default)]
     pub(super) stream: Vec<Marked<StreamEntry>>,
+    /// New values for columns of rows where they are, from expressions over the same row:
+    /// `[[backfill]]`. `dbferry backfill` carries it out, and no other command.
+    #[serde(default)]
+    pub(super) backfill: Vec<Marked<BackfillEntry>>,
 }
 
 /// One named flow from a table or query to a target table.
@@ -145,6 +150,10 @@ pub(super) struct StreamEntry {
     /// `consistency = "quorum"`. Without it, most of the datacenter that is asked.
     #[schemars(extend("default" = "local_quorum"))]
     pub(super) consistency: Option<Marked<Consistency>>,
+    /// Whether what a run writes of the stream leaves an undo log beside it, so that `dbferry rollback`
+    /// can take the run back: `undo = true`. The default is false.
+    #[schemars(example = true)]
+    pub(super) undo: Option<Marked<bool>>,
     /// Streams that must be complete before this one, beside those that foreign keys of the
     /// target demand: `after = ["players"]`.
     #[serde(default)]
@@ -218,7 +227,7 @@ pub(super) struct QueryEntry {
     pub(super) sql: Option<Marked<String>>,
 }
 
-fn one_pair(key: &str, value: &str) -> BTreeMap<String, String> {
+pub(super) fn one_pair(key: &str, value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(key.to_owned(), value.to_owned())])
 }
 

@@ -11,10 +11,11 @@ use uuid::Uuid;
 use super::{WHAT, ask, change_if, make};
 use crate::cql::connect::Keyspace;
 use crate::cql::fault::expected;
+use crate::schema::{Event, Watch};
 use crate::{Error, ErrorKind, Result};
 
 /// Table of the lock. It has one row, or none.
-const TABLE: &str = "dbferry_migration_lock";
+pub(super) const TABLE: &str = "dbferry_migration_lock";
 /// How long the lock is good for when nobody renews it.
 const LEASE: Duration = Duration::from_secs(30);
 /// How often it is renewed.
@@ -40,10 +41,11 @@ impl Lock {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] naming who does, where that takes too long.
-    pub(super) async fn take(keyspace: &Arc<Keyspace>) -> Result<Self> {
+    pub(super) async fn take(keyspace: &Arc<Keyspace>, watch: &dyn Watch) -> Result<Self> {
         make(keyspace, TABLE, "id int PRIMARY KEY, holder text, claim uuid").await?;
         let claim = Uuid::new_v4();
         let began = Instant::now();
+        let mut told = false;
         loop {
             let text = format!(
                 "INSERT INTO @ (id, holder, claim) VALUES (0, ?, ?) IF NOT EXISTS USING TTL {}",
@@ -66,6 +68,20 @@ impl Lock {
                 }
                 if began.elapsed() > WAIT_MAX {
                     return Err(busy(keyspace, &other));
+                }
+                if watch.is_over() {
+                    return Err(Error::new(
+                        ErrorKind::Interrupted,
+                        "stopped on request while another process is migrating",
+                    )
+                    .hint("nothing was done; do it again when the other one has ended"));
+                }
+                if !told {
+                    told = true;
+                    watch.tell(&Event::Waiting {
+                        connection: &keyspace.connection,
+                        holder: Some(&other),
+                    });
                 }
             }
             tokio::time::sleep(PAUSE).await;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::schema::hazard::{Piece, PieceKind};
+
 /// A statement: where its first word begins, and how it is spelt, without the semicolon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Statement<'a> {
@@ -11,7 +13,7 @@ pub(super) struct Statement<'a> {
 
 /// What is begun and has no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unclosed {
+pub(in crate::schema) struct Unclosed {
     /// The byte where it begins.
     pub(super) start: usize,
     pub(super) what: &'static str,
@@ -58,6 +60,29 @@ pub(super) fn split(text: &str) -> Result<Vec<Statement<'_>>, Unclosed> {
         }
         None => Ok(statements),
     }
+}
+
+/// The pieces of each statement, without semicolons. Statements of a batch are statements.
+pub(in crate::schema) fn pieces(text: &str) -> Result<Vec<Vec<Piece<'_>>>, Unclosed> {
+    let mut statements = vec![Vec::new()];
+    for token in Tokens::of(text) {
+        let (kind, span) = token?;
+        let text = text.get(span.clone()).unwrap_or_default();
+        let kind = match kind {
+            Kind::Semicolon => {
+                statements.push(Vec::new());
+                continue;
+            }
+            Kind::Word => PieceKind::Word,
+            Kind::Other if text.starts_with('"') => PieceKind::Name,
+            Kind::Text | Kind::Number | Kind::Other => PieceKind::Other,
+        };
+        let start = span.start;
+        if let Some(statement) = statements.last_mut() {
+            statement.push(Piece { start, text, kind });
+        }
+    }
+    Ok(statements)
 }
 
 /// Texts in quotes and numbers of a statement: values that no message may repeat.

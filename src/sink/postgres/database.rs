@@ -9,9 +9,6 @@ use crate::postgres::error::{classify, code};
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
-/// Databases that every server has, to give the command from.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
-
 /// Creates the database that `address` names, if `wanted`, and connects to it.
 pub(super) async fn create(address: &Address, wanted: Option<&NewDatabase>) -> Result<PgConnection> {
     let name = address.database();
@@ -19,7 +16,7 @@ pub(super) async fn create(address: &Address, wanted: Option<&NewDatabase>) -> R
         return Err(Error::new(ErrorKind::Missing, format!("the server has no database `{name}`"))
             .hint("create it, or let dbferry do it: `create_database = true` in the connection's configuration"));
     };
-    let mut connection = maintenance(address).await?;
+    let mut connection = address.connect_to_maintenance().await?;
     let failed = |error: Error| error.during(format_args!("cannot create database `{name}`"));
     let mut statement = format!("create database {}", quote::ident(name)?);
     if let Some(owner) = &wanted.owner {
@@ -100,16 +97,4 @@ fn refused(error: &sqlx::Error, wanted: &NewDatabase) -> Error {
         .hint("take UTF8, or create the database by hand with a locale that fits"),
         _ => refused,
     }
-}
-
-async fn maintenance(address: &Address) -> Result<PgConnection> {
-    for name in MAINTENANCE {
-        if let Some(connection) = address.with_database(name).connect_if_exists().await? {
-            return Ok(connection);
-        }
-    }
-    Err(Error::new(
-        ErrorKind::Missing,
-        "the server has neither the database nor one to create it from (`postgres`)",
-    ))
 }

@@ -15,7 +15,7 @@ use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
 /// Keys of the rows to be deleted.
-const DOOMED: &str = "pg_temp.dbferry_doomed";
+pub(super) const DOOMED: &str = "pg_temp.dbferry_doomed";
 
 /// Deletes rows of a target's table by a statement, while its triggers do not fire; returns their number.
 pub(super) async fn without_triggers(
@@ -55,7 +55,7 @@ pub(super) async fn delete(
 }
 
 /// Puts the keys into a table of this transaction.
-async fn put(connection: &mut PgConnection, target: &Target, keys: &RecordBatch, buffer: &mut Vec<u8>) -> Result<()> {
+pub(super) async fn put(connection: &mut PgConnection, target: &Target, keys: &RecordBatch, buffer: &mut Vec<u8>) -> Result<()> {
     let column = |name: &String| target.wire.columns.iter().find(|column| column.name == *name).cloned();
     let columns: Option<Vec<_>> = target.key.iter().map(column).collect();
     let columns = columns.filter(|columns| columns.len() == keys.num_columns());

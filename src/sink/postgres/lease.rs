@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::super::LeaseRequest;
 use super::{backend, ledger_table};
+use crate::ledger::undo::ROLLED_BACK;
 use crate::postgres::catalog::get;
 use crate::postgres::connect::writer_of;
 use crate::postgres::error::classify;
@@ -136,6 +137,17 @@ pub(super) async fn ended(connection: &mut PgConnection, run: Uuid, status: &str
     sqlx::query("update dbferry.run set status = $2, ended_at = clock_timestamp() where run = $1")
         .bind(run)
         .bind(status)
+        .execute(connection)
+        .await
+        .map_err(|error| classify(&error))?;
+    Ok(())
+}
+
+/// Records that a run was taken back.
+pub(super) async fn rolled_back(connection: &mut PgConnection, run: Uuid) -> Result<()> {
+    sqlx::query("update dbferry.run set status = $2 where run = $1")
+        .bind(run)
+        .bind(ROLLED_BACK)
         .execute(connection)
         .await
         .map_err(|error| classify(&error))?;

@@ -123,6 +123,16 @@ create table dbferry.foreign_key (
     primary key (table_name, name)
 )";
 
+/// Backups that were made before runs; made, too, when the first one is noted.
+const BACKUP: &str = r"
+create table dbferry.backup (
+    run uuid primary key,
+    project text not null,
+    folder text not null,
+    taken_at text not null,
+    manifest_sha256 text not null
+)";
+
 /// Whether there is a ledger, and one that this version understands.
 pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool> {
     if !has_table(connection, "meta").await? {
@@ -151,9 +161,14 @@ pub(super) async fn has_foreign_keys(connection: &mut PgConnection) -> Result<bo
     has_table(connection, "foreign_key").await
 }
 
+/// Whether a backup was ever noted.
+pub(super) async fn has_backups(connection: &mut PgConnection) -> Result<bool> {
+    has_table(connection, "backup").await
+}
+
 /// Whether the ledger's schema has a table. Read from the catalog's own table: what the backend
 /// remembers of names may be older than the lock.
-async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool> {
+pub(super) async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool> {
     sqlx::query_scalar(
         "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
              where n.nspname = 'dbferry' and c.relname = $1)",
@@ -166,14 +181,24 @@ async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool> {
 
 /// Makes the table of foreign keys where it is missing. Only within a transaction.
 pub(super) async fn ensure_foreign_keys(connection: &mut PgConnection) -> Result<()> {
-    if has_foreign_keys(connection).await? {
+    ensure_part(connection, "foreign_key", FOREIGN_KEY).await
+}
+
+/// Makes the table of backups where it is missing. Only within a transaction.
+pub(super) async fn ensure_backups(connection: &mut PgConnection) -> Result<()> {
+    ensure_part(connection, "backup", BACKUP).await
+}
+
+/// Makes a part of the ledger, known by one of its tables, where it is missing. Only within a transaction.
+pub(super) async fn ensure_part(connection: &mut PgConnection, table: &str, text: &str) -> Result<()> {
+    if has_table(connection, table).await? {
         return Ok(());
     }
     making_lock(connection).await?;
-    if has_foreign_keys(connection).await? {
+    if has_table(connection, table).await? {
         return Ok(());
     }
-    make(connection, FOREIGN_KEY).await
+    make(connection, text).await
 }
 
 /// Makes the ledger where it is missing. Only within a transaction.
@@ -192,7 +217,7 @@ pub(super) async fn ensure(connection: &mut PgConnection) -> Result<()> {
     .await
 }
 
-async fn making_lock(connection: &mut PgConnection) -> Result<()> {
+pub(super) async fn making_lock(connection: &mut PgConnection) -> Result<()> {
     sqlx::query("select pg_catalog.pg_advisory_xact_lock($1)")
         .bind(MAKING_LOCK)
         .execute(connection)

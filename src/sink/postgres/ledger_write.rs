@@ -10,6 +10,7 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
+use crate::ledger::undo::UNDO_SPLIT;
 use crate::ledger::{BatchEntry, Checkpoint, Claim};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
@@ -89,7 +90,7 @@ pub(super) async fn advance(connection: &mut PgConnection, checkpoint: &Checkpoi
         .execute(&mut *connection)
         .await
         .map_err(|error| classify(&error))?;
-    if checkpoint.split < 0 {
+    if checkpoint.split < 0 && checkpoint.split != UNDO_SPLIT {
         sqlx::query(
             "update dbferry.checkpoint set target_was_empty = false where project = $1 and stream = $2 and target_was_empty",
         )
@@ -244,23 +245,30 @@ pub(super) async fn resolve_keys(
 pub(super) async fn claim(
     connection: &mut PgConnection,
     project: &str,
-    stream: &str,
+    (stream, log): (&str, Option<i64>),
     claims: &[Claim],
 ) -> Result<Vec<(usize, Key)>> {
     let digests: Vec<[u8; 16]> = claims.iter().map(|claim| claim.digest.to_be_bytes()).collect();
     let keys: Vec<String> = claims.iter().map(|claim| key_text(&claim.key)).collect::<Result<_>>()?;
-    sqlx::query(
-        "insert into dbferry.key_claim (project, stream, digest, source_key)
+    let claimed = "insert into dbferry.key_claim (project, stream, digest, source_key)
          select $1, $2, m.digest, m.key from unnest($3::bytea[], $4::text[]) with ordinality m(digest, key, n) order by m.n
-         on conflict do nothing",
-    )
-    .bind(project)
-    .bind(stream)
-    .bind(&digests)
-    .bind(&keys)
-    .execute(&mut *connection)
-    .await
-    .map_err(|error| classify(&error).during("cannot claim keys"))?;
+         on conflict do nothing";
+    let sql = match log {
+        None => claimed.to_owned(),
+        Some(log) => {
+            format!(
+                "with c as ({claimed} returning digest) insert into dbferry.undo_claim (log, digest) select {log}, digest from c"
+            )
+        }
+    };
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(project)
+        .bind(stream)
+        .bind(&digests)
+        .bind(&keys)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| classify(&error).during("cannot claim keys"))?;
     // `offset 0` keeps it a lookup by key, whatever the planner believes of the claims' number.
     let rows = sqlx::query(
         "select m.n - 1, c.source_key from unnest($3::bytea[], $4::text[]) with ordinality m(digest, key, n),

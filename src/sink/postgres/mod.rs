@@ -16,8 +16,10 @@ use self::backend::Backends;
 use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
 use crate::config::connection::NewDatabase;
+use crate::data::backfill::{NextRows, RowRange, Strain};
 use crate::data::table::{MIGRATIONS_TABLE, Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
+use crate::ledger::undo::Undoable;
+use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::postgres::catalog::{self, CatalogTable, Kind, get};
 use crate::postgres::connect::{self, Address};
 use crate::postgres::error::classify;
@@ -25,6 +27,8 @@ use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;
+mod backfill;
+mod backup_note;
 mod claimant;
 mod database;
 mod delete;
@@ -36,8 +40,10 @@ mod ledger_write;
 mod orphan;
 mod sequence;
 mod session;
+mod strain;
 mod target;
 mod trigger;
+mod undo;
 mod write;
 
 /// Most writing connections of one run.
@@ -197,6 +203,16 @@ impl Sink for PostgresSink {
         read.await.map_err(|error| self.about(error))
     }
 
+    async fn note_backup(&self, project: &str, note: &BackupNote) -> Result<()> {
+        let noted = async { backup_note::note(&mut self.address.connect(None).await?, project, note).await };
+        noted.await.map_err(|error| self.about(error))
+    }
+
+    async fn backups(&self, project: &str) -> Result<Vec<BackupNote>> {
+        let read = async { backup_note::all(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
     async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
         let read = async { ledger_read::batches(&mut *self.reader().await?, project, run).await };
         read.await.map_err(|error| self.about(error))
@@ -214,6 +230,25 @@ impl Sink for PostgresSink {
 
     async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
         let read = async { foreign_key::suspended(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
+    fn keeps_undo_log(&self) -> bool {
+        true
+    }
+
+    async fn undoable(&self, project: &str, run: Uuid) -> Result<Vec<Undoable>> {
+        let read = async { undo::undoable(&mut *self.reader().await?, project, run).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
+    async fn next_keys(&self, table: &TableName, range: &RowRange) -> Result<NextRows> {
+        let read = async { backfill::next_keys(&mut *self.reader().await?, table, range).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
+    async fn strain(&self, table: &TableName) -> Result<Strain> {
+        let read = async { strain::strain(&mut *self.reader().await?, table).await };
         read.await.map_err(|error| self.about(error))
     }
 

@@ -4,6 +4,8 @@
 //! and 12); a portion of rows is a savepoint in it. A rehearsal is one transaction from lease to
 //! end, its batches are savepoints, and closing the connection rolls all of it back.
 
+use std::time::Duration;
+
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
@@ -11,17 +13,21 @@ use uuid::Uuid;
 
 use super::super::{LeaseRequest, Session};
 use super::target::Target;
-use super::{backend, foreign_key, lease, ledger_write, sequence, write};
+use super::{backend, backfill, foreign_key, lease, ledger_write, sequence, undo, write};
+use crate::data::backfill::{NextRows, RowRange};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
+use crate::ledger::undo::{ChangedSince, UndoStep, Undone};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::postgres::catalog::get;
 use crate::postgres::error::classify;
 use crate::{Error, ErrorKind, Result};
 
 mod aside;
+mod back;
+mod batch;
 mod transaction;
 
 use aside::no_stream;
@@ -111,59 +117,23 @@ impl PostgresSession {
             .await
             .map_err(|error| error.during(format_args!("table `{}`", wanted.table)))?;
         self.open_transaction().await?;
-        let found = match self.locked(&wanted.stream, split).await {
+        let (found, undo) = match self.found(wanted, split, &target).await {
             Ok(found) => found,
             Err(error) => return Err(self.give_up(error).await),
         };
-        // Nothing was written that a commit would keep.
-        self.undo_transaction().await?;
+        // Nothing else was written that a commit would keep.
+        if undo.is_some() {
+            self.close_transaction().await?;
+        } else {
+            self.undo_transaction().await?;
+        }
         self.target = Some(Target {
             split,
             restart,
+            undo,
             ..target
         });
         Ok(found.filter(|_| !restart))
-    }
-
-    async fn begin_batch(&mut self, sequence: i64) -> Result<()> {
-        let target = self.target.as_ref().ok_or_else(no_stream)?;
-        let (stream, off) = (target.stream.clone(), target.firing.off.clone());
-        let (split, restart) = (target.split, target.restart);
-        if crate::ledger::BARE {
-            return if off.is_empty() { Ok(()) } else { self.execute(&off).await };
-        }
-        let mut found = self.locked(&stream, split).await?;
-        if restart {
-            ledger_write::forget(&mut self.connection, &self.project, &stream).await?;
-            found = None;
-        }
-        let there = found.map_or(0, |checkpoint| checkpoint.sequence);
-        if there != sequence {
-            return Err(Error::new(
-                ErrorKind::Checkpoint,
-                format!("stream `{stream}` has {there} batches in the target, where {sequence} were expected"),
-            )
-            .hint("another run has moved it on: run again"));
-        }
-        if !off.is_empty() {
-            self.execute(&off).await?;
-        }
-        Ok(())
-    }
-
-    async fn finish_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
-        let target = self.target.as_ref().ok_or_else(no_stream)?;
-        if !target.firing.on.is_empty() {
-            execute(&mut self.connection, &target.firing.on).await?;
-        }
-        if !crate::ledger::BARE {
-            ledger_write::advance(&mut self.connection, checkpoint, entry).await?;
-        }
-        if checkpoint.complete && !self.dry_run {
-            // A stream that is complete is not finished again: after this commit nothing may be left.
-            sequence::set(&mut self.connection, &target.sequences).await?;
-        }
-        self.close_transaction().await
     }
 
     fn opened(&mut self) -> Result<(&mut PgConnection, &Target, &mut write::Batch, &mut Vec<u8>)> {
@@ -224,8 +194,9 @@ impl Session for PostgresSession {
     }
 
     async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
-        let stream = &self.target.as_ref().ok_or_else(no_stream)?.stream;
-        ledger_write::claim(&mut self.connection, &self.project, stream, claims)
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        let log = target.undo.as_ref().map(undo::Log::id);
+        ledger_write::claim(&mut self.connection, &self.project, (&target.stream, log), claims)
             .await
             .map_err(|error| self.about(error))
     }
@@ -315,6 +286,17 @@ impl Session for PostgresSession {
         self.put_back(key).await.map_err(|error| self.about(error))
     }
 
+    async fn keep_short(&mut self, lock_wait: Duration) -> Result<()> {
+        let set = backfill::keep_short(&mut self.connection, lock_wait).await;
+        set.map_err(|error| self.about(error))
+    }
+
+    async fn lock_next(&mut self, range: &RowRange) -> Result<NextRows> {
+        let (connection, target, ..) = self.opened()?;
+        let locked = backfill::lock_next(connection, &target.table, range).await;
+        locked.map_err(|error| self.about(error))
+    }
+
     async fn find_orphans(&mut self, key: &Suspended) -> Result<u64> {
         self.look_for_orphans(key).await.map_err(|error| self.about(error))
     }
@@ -329,6 +311,29 @@ impl Session for PostgresSession {
 
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
         self.delete_rows(keys).await.map_err(|error| self.about(error))
+    }
+
+    async fn changed_since(&mut self, run: Uuid, only: Option<&RecordBatch>, keys_max: usize) -> Result<ChangedSince> {
+        let found = self.look_for_changes(run, (only, keys_max)).await;
+        found.map_err(|error| self.about(error))
+    }
+
+    async fn undo(&mut self, step: UndoStep, only: Option<&RecordBatch>) -> Result<Undone> {
+        self.step_back(step, only).await.map_err(|error| self.about(error))
+    }
+
+    async fn undo_finished(&mut self, run: Uuid) -> Result<()> {
+        self.arrive(run).await.map_err(|error| self.about(error))
+    }
+
+    async fn forget_undo(&mut self, run: Uuid) -> Result<u64> {
+        self.forget(run).await.map_err(|error| self.about(error))
+    }
+
+    async fn rolled_back(&mut self, run: Uuid) -> Result<()> {
+        lease::rolled_back(&mut self.connection, run)
+            .await
+            .map_err(|error| self.about(error))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use super::sequence::{self, Sequence};
 use super::trigger::{self, Firing};
+use super::undo::Log;
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::data::table::{Fill, Table};
 use crate::postgres::catalog::{self, CatalogTable};
@@ -37,6 +38,8 @@ pub(super) struct Target {
     pub(super) split: i32,
     /// The first batch forgets what earlier runs left.
     pub(super) restart: bool,
+    /// What is written leaves this undo log.
+    pub(super) undo: Option<Log>,
 }
 
 /// Statements of the way through a temporary table.
@@ -92,10 +95,15 @@ impl Target {
                 constraints: constraint::columns_by_name(connection, found.oid).await?,
             },
             staged,
-            firing: trigger::firing(&triggers, target.on_conflict, target.triggers)?,
-            sequences: sequence::sequences(connection, &found, target).await?,
+            firing: trigger::firing(&triggers, target)?,
+            sequences: if target.options.in_place {
+                Vec::new()
+            } else {
+                sequence::sequences(connection, &found, target).await?
+            },
             split: 0,
             restart: false,
+            undo: None,
             key: target.key.clone(),
             table,
         })
@@ -114,7 +122,7 @@ fn permitted(found: &CatalogTable, target: &StreamTarget) -> Result<()> {
     let may = found.may;
     let lacking = [
         ("select", may.select, true),
-        ("insert", may.insert, true),
+        ("insert", may.insert, !target.options.in_place),
         ("update", may.update, target.on_conflict == OnConflict::Update),
     ];
     match lacking.iter().find(|(_, may, needed)| *needed && !may) {
@@ -179,7 +187,7 @@ impl Staged {
     }
 }
 
-fn same_key(key: &[String]) -> Result<String> {
+pub(super) fn same_key(key: &[String]) -> Result<String> {
     let part = |name: &String| quote::ident(name).map(|name| format!("o.{name} = s.{name}"));
     Ok(key.iter().map(part).collect::<Result<Vec<_>>>()?.join(" and "))
 }
@@ -195,47 +203,61 @@ fn is_unique(table: &Table, key: &[String]) -> bool {
 /// by their bytes: `-0` and `0`, `1.0` and `1.00`, and types without an equality of their own.
 fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, stage: &str) -> Result<String> {
     let same_key = same_key(&target.key)?;
-    let updates = target.on_conflict == OnConflict::Update;
-    let mut set = Vec::new();
-    let (mut staged, mut there, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
-    for column in &target.columns {
-        let always = found.column(&column.name).is_some_and(|(_, detail)| detail.always_identity);
-        if target.on_conflict == OnConflict::Skip || (always && updates) || target.key.contains(&column.name) {
-            continue;
-        }
-        let name = quote::ident(&column.name)?;
-        if updates {
-            set.push(format!("{name} = excluded.{name}"));
-        }
-        there.push(format!("o.{name}"));
-        staged.push(format!("s.{name}"));
-        excluded.push(format!("excluded.{name}"));
-    }
-    let differs = |left: &[String], right: &[String]| {
-        format!(
-            "row({})::record operator(pg_catalog.*<>) row({})::record",
-            left.join(", "),
-            right.join(", ")
-        )
+    let compared = compared(found, target)?;
+    let looked_at = differs(&compared, "s");
+    let set = |from: &str| {
+        let set: Vec<_> = compared.iter().map(|name| format!("{name} = {from}.{name}")).collect();
+        set.join(", ")
     };
-    let looked_at = if there.is_empty() {
-        "false".to_owned()
+    let action = if target.on_conflict == OnConflict::Update && !compared.is_empty() {
+        format!("update set {} where {}", set("excluded"), differs(&compared, "excluded"))
     } else {
-        differs(&there, &staged)
-    };
-    let action = if set.is_empty() {
         "nothing".to_owned()
-    } else {
-        format!("update set {} where {}", set.join(", "), differs(&there, &excluded))
     };
     let key = quote::idents(target.key.iter().map(String::as_str))?;
+    let write = if target.options.in_place {
+        // What is not there is counted as new by `seen`, and never inserted.
+        format!(
+            "update {table} o set {} from {stage} s where {same_key} and {looked_at} returning 1",
+            set("s")
+        )
+    } else {
+        format!(
+            "insert into {table} as o ({names}) overriding system value select {names} from {stage}
+             on conflict ({key}) do {action} returning 1"
+        )
+    };
     Ok(format!(
         "with seen as materialized (
              select (select {looked_at} from {table} o where {same_key}) as differs from {stage} s
          ), written as (
-             insert into {table} as o ({names}) overriding system value select {names} from {stage}
-             on conflict ({key}) do {action} returning 1
+             {write}
          )
          select count(*) filter (where differs is null), count(*) filter (where differs), (select count(*) from written) from seen"
     ))
+}
+
+/// Columns, quoted, in which a row may differ from the one that is there.
+pub(super) fn compared(found: &CatalogTable, target: &StreamTarget) -> Result<Vec<String>> {
+    let updates = target.on_conflict == OnConflict::Update;
+    let always = |name: &str| found.column(name).is_some_and(|(_, detail)| detail.always_identity);
+    let left = target.columns.iter().filter(|column| {
+        target.on_conflict != OnConflict::Skip && !(updates && always(&column.name)) && !target.key.contains(&column.name)
+    });
+    left.map(|column| quote::ident(&column.name)).collect()
+}
+
+/// The condition that row `o` differs from another one in these columns.
+pub(super) fn differs(compared: &[String], other: &str) -> String {
+    if compared.is_empty() {
+        return "false".to_owned();
+    }
+    let of = |row: &str| {
+        compared
+            .iter()
+            .map(|name| format!("{row}.{name}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    format!("row({})::record operator(pg_catalog.*<>) row({})::record", of("o"), of(other))
 }

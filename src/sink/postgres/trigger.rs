@@ -4,7 +4,7 @@
 use sqlx::PgConnection;
 
 use crate::Result;
-use crate::data::stream::{OnConflict, Triggers};
+use crate::data::stream::{OnConflict, StreamTarget, Triggers};
 use crate::postgres::catalog::{CatalogTable, get};
 use crate::postgres::error::classify;
 use crate::postgres::quote;
@@ -107,7 +107,8 @@ pub(super) fn notes(triggers: &[Trigger]) -> Vec<String> {
 }
 
 /// Which triggers are switched off for a stream, and what those that fire may do.
-pub(super) fn firing(triggers: &[Trigger], on_conflict: OnConflict, wanted: Triggers) -> Result<Firing> {
+pub(super) fn firing(triggers: &[Trigger], target: &StreamTarget) -> Result<Firing> {
+    let (updates, wanted) = (target.on_conflict == OnConflict::Update, target.triggers);
     let mut firing = Firing::default();
     let (mut off, mut on) = (Vec::new(), Vec::new());
     let (mut off_for_delete, mut on_for_delete) = (Vec::new(), Vec::new());
@@ -116,12 +117,13 @@ pub(super) fn firing(triggers: &[Trigger], on_conflict: OnConflict, wanted: Trig
             off_for_delete.push(trigger.off()?);
             on_for_delete.push(trigger.on()?);
         }
-        let update = trigger.update && on_conflict == OnConflict::Update;
-        if !trigger.insert && !update {
+        let update = trigger.update && updates;
+        let insert = trigger.insert && !target.options.in_place;
+        if !insert && !update {
             continue;
         }
         if wanted == Triggers::On || !trigger.ours {
-            firing.before_insert |= trigger.before_row && trigger.insert;
+            firing.before_insert |= trigger.before_row && insert;
             firing.before_update |= trigger.before_row && update;
             continue;
         }
@@ -152,6 +154,21 @@ mod tests {
         }
     }
 
+    fn target(on_conflict: OnConflict, triggers: Triggers) -> StreamTarget {
+        StreamTarget {
+            stream: "s".to_owned(),
+            table: crate::data::table::TableName::new("t"),
+            columns: Vec::new(),
+            key: Vec::new(),
+            on_conflict,
+            triggers,
+            keys_distinct: true,
+            keyed: None,
+            options: crate::data::stream::RowOptions::default(),
+            undo: false,
+        }
+    }
+
     #[test]
     fn only_what_would_fire_is_switched_off_and_comes_back_as_it_was() {
         let mut update = trigger("u");
@@ -159,7 +176,7 @@ mod tests {
         let mut always = trigger("A");
         always.always = true;
         let all = [trigger("i"), update, always];
-        let skip = firing(&all, OnConflict::Skip, Triggers::Off).expect("names that fit");
+        let skip = firing(&all, &target(OnConflict::Skip, Triggers::Off)).expect("names that fit");
         assert_eq!(
             skip.off,
             "alter table only public.t disable trigger \"i\"; alter table only public.t disable trigger \"A\""
@@ -169,17 +186,17 @@ mod tests {
             "alter table only public.t enable trigger \"i\"; alter table only public.t enable always trigger \"A\""
         );
         assert!(!skip.before_insert && !skip.before_update);
-        let update = firing(&all, OnConflict::Update, Triggers::Off).expect("names that fit");
+        let update = firing(&all, &target(OnConflict::Update, Triggers::Off)).expect("names that fit");
         assert!(update.off.contains("\"u\""));
     }
 
     #[test]
     fn what_stays_on_is_reckoned_with() {
-        let on = firing(&[trigger("i")], OnConflict::Update, Triggers::On).expect("names that fit");
+        let on = firing(&[trigger("i")], &target(OnConflict::Update, Triggers::On)).expect("names that fit");
         assert!(on.off.is_empty() && on.before_insert && !on.before_update);
         let mut foreign = trigger("f");
         foreign.ours = false;
-        let off = firing(std::slice::from_ref(&foreign), OnConflict::Error, Triggers::Off).expect("names that fit");
+        let off = firing(std::slice::from_ref(&foreign), &target(OnConflict::Error, Triggers::Off)).expect("names that fit");
         assert!(off.off.is_empty() && off.before_insert);
         assert_eq!(notes(&[foreign]).len(), 1);
     }

@@ -83,6 +83,9 @@ async fn copy(connection: &mut PgConnection, target: &Target, rows: &RecordBatch
     if inserted != sent {
         return Err(dropped());
     }
+    if let Some(log) = &target.undo {
+        log.copied(connection, rows, buffer).await?;
+    }
     Ok(Written {
         inserted,
         ..Written::default()
@@ -99,17 +102,16 @@ async fn merge(
 ) -> Result<Written> {
     let sent = rows.num_rows() as u64;
     let there = stage(connection, target, staged, batch, rows, buffer).await?;
+    if let Some(log) = target.undo.as_ref().filter(|_| there == sent) {
+        return log.merged(connection, target, sent).await;
+    }
     let row = connection
         .fetch_one(AssertSqlSafe(staged.merge.as_str()))
         .await
         .map_err(|error| classify_write(&error, &target.wire))?;
     let (inserted, updated, written) = (figure(&row, 0)?, figure(&row, 1)?, figure(&row, 2)?);
     if staged.refuses_differing && updated > 0 {
-        return Err(Error::refused(Refusal {
-            column: None,
-            reason: Reason::Duplicate,
-            detail: "a row with this key is there, and differs".to_owned(),
-        }));
+        return Err(differing());
     }
     if there != sent || inserted + updated > sent {
         return Err(Error::new(
@@ -173,12 +175,21 @@ pub(super) async fn present(
     figure(&row, 0)
 }
 
-fn figure(row: &PgRow, index: usize) -> Result<u64> {
+pub(super) fn figure(row: &PgRow, index: usize) -> Result<u64> {
     u64::try_from(get::<i64>(row, index)?).map_err(|_| Error::new(ErrorKind::Internal, "a negative number of rows"))
 }
 
+/// A row that differs is there, where it must not.
+pub(super) fn differing() -> Error {
+    Error::refused(Refusal {
+        column: None,
+        reason: Reason::Duplicate,
+        detail: "a row with this key is there, and differs".to_owned(),
+    })
+}
+
 /// Silence of a trigger that returns NULL is a refusal.
-fn dropped() -> Error {
+pub(super) fn dropped() -> Error {
     Error::refused(Refusal {
         column: None,
         reason: Reason::Trigger,

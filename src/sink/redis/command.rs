@@ -56,6 +56,21 @@ impl Command {
         }
     }
 
+    /// A script that the server has by this hash, over these keys, all of one slot.
+    pub(super) fn loaded(hash: &str, keys: &[&[u8]]) -> Self {
+        let mut cmd = Cmd::with_capacity(16, hash.len() + 256);
+        cmd.arg("EVALSHA").arg(hash).arg(keys.len());
+        for key in keys {
+            cmd.arg(*key);
+        }
+        Self {
+            cmd,
+            name: "EVALSHA",
+            slot: Some(keys.first().map_or(0, |key| slot::of(key))),
+            bytes: hash.len() + keys.iter().map(|key| key.len() + 16).sum::<usize>(),
+        }
+    }
+
     /// A command that names no key, for where this one is.
     pub(super) fn keyless(name: &'static str, key: &[u8]) -> Self {
         let mut cmd = Cmd::new();

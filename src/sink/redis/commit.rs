@@ -13,6 +13,7 @@ use super::session::RedisSession;
 use super::stream::{Batch, no_batch};
 use super::transact::{Outcome, Words, transact, words};
 use super::{fault, form, kept};
+use crate::ledger::undo::UNDO_SPLIT;
 use crate::ledger::{BatchEntry, Checkpoint};
 use crate::{Error, ErrorKind, Result};
 
@@ -25,6 +26,7 @@ pub(super) async fn take(session: &mut RedisSession, planned: Planned) -> Result
     batch.rows.extend(planned.rows);
     batch.touched.extend(planned.touched);
     batch.expected.extend(planned.expected);
+    batch.times.extend(planned.times);
     if is_cluster {
         batch.commands.extend(planned.commands);
         return Ok(());
@@ -52,6 +54,7 @@ async fn arrived(batch: &mut Batch) -> Result<()> {
 
 /// Gives the batch up: of one server nothing has happened, on a cluster nothing was sent.
 pub(super) async fn rollback(session: &mut RedisSession) -> Result<()> {
+    session.walk = None;
     let Some(mut batch) = session.batch.take() else {
         return Ok(());
     };
@@ -79,7 +82,7 @@ pub(super) async fn commit(session: &mut RedisSession, checkpoint: &Checkpoint, 
         "HSET",
         &[&session.names.batches(&entry.stream), field.as_bytes(), record.as_bytes()],
     ));
-    if checkpoint.split < 0 {
+    if checkpoint.split < 0 && checkpoint.split != UNDO_SPLIT {
         ledger.extend(not_empty(session, checkpoint).await?);
     }
     if session.link.is_cluster() {

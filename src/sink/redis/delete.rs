@@ -15,7 +15,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// Deletes them within the batch; those that are gone are left.
 pub(super) async fn delete(session: &mut RedisSession, keys: &RecordBatch) -> Result<Deletion> {
-    let key_type = session.stream.as_ref().ok_or_else(not_open)?.layout.key_type;
+    let open = session.stream.as_ref().ok_or_else(not_open)?;
+    let key_type = open.layout.key_type;
+    let log = open.log.as_ref().map(|log| log.of_batch(open.split, open.batch()));
     if key_type.is_ordered() {
         return Err(Error::new(
             ErrorKind::Internal,
@@ -26,16 +28,25 @@ pub(super) async fn delete(session: &mut RedisSession, keys: &RecordBatch) -> Re
     let there = session.reader.ask_each(questions).await?;
     let batch = session.batch.as_mut().ok_or_else(no_batch)?;
     let mut planned = Planned::default();
-    for ((key, is_whole, command), there) in commands.into_iter().zip(there) {
+    let mut deleted = 0;
+    for ((key, member, command), there) in commands.into_iter().zip(there) {
         if matches!(there, Value::Nil | Value::Int(0)) {
             continue;
         }
-        if is_whole && !batch.deleted.insert(key) {
+        if member.is_none() && !batch.deleted.insert(key.clone()) {
             continue;
         }
-        planned.push(command, Expected::Number(1));
+        deleted += 1;
+        let mut own = Planned::default();
+        own.push(command, Expected::Number(1));
+        match (&log, &member) {
+            (None, _) => planned.append(own),
+            (Some(log), None) => log.write(&mut planned, (&key, 1), false, own)?,
+            (Some(log), Some(member)) => {
+                log.members(&mut planned, (&key, key_type == KeyType::Zset, false), &[(member, 1)], own)?;
+            }
+        }
     }
-    let deleted = planned.commands.len() as u64;
     if deleted > 0 {
         commit::take(session, planned).await?;
     }
@@ -45,8 +56,8 @@ pub(super) async fn delete(session: &mut RedisSession, keys: &RecordBatch) -> Re
     })
 }
 
-/// A key, whether all of it goes, and what deletes it.
-type Deleting = (Vec<u8>, bool, Command);
+/// A key, its member where not all of it goes, and what deletes it.
+type Deleting = (Vec<u8>, Option<Vec<u8>>, Command);
 
 /// For each row the question whether it is there, and the command that deletes it.
 fn commands(prefix: &[u8], key_type: KeyType, rows: &RecordBatch) -> Result<(Vec<Command>, Vec<Deleting>)> {
@@ -73,11 +84,11 @@ fn commands(prefix: &[u8], key_type: KeyType, rows: &RecordBatch) -> Result<(Vec
             let member = members.value(row);
             questions.push(Command::of(asks, &key).arg(member));
             let command = Command::of(deletes, &key).arg(member);
-            deleting.push((key, false, command));
+            deleting.push((key, Some(member.to_vec()), command));
         } else {
             questions.push(Command::of("EXISTS", &key));
             let command = Command::of("UNLINK", &key);
-            deleting.push((key, true, command));
+            deleting.push((key, None, command));
         }
     }
     Ok((questions, deleting))

@@ -46,7 +46,8 @@ impl Encoder {
         names: &Names,
         bytes_max: usize,
     ) -> Result<Option<Arc<dyn Encode>>> {
-        if open.layout.key_type.is_ordered() || open.split < 0 || !Writing::may_be_direct(&open.target) {
+        // An undo log has to know which batch it is.
+        if open.layout.key_type.is_ordered() || open.split < 0 || open.log.is_some() || !Writing::may_be_direct(&open.target) {
             return Ok(None);
         }
         let asked = Instant::now();

@@ -11,7 +11,7 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
     let new = |kind: ErrorKind, what: &str| Error::new(kind, format!("{at}: {what}"));
     if let Some(forbidden) = forbidden(error) {
         return new(ErrorKind::Unauthorised, &format!("the user may not use {forbidden}")).hint(
-            "its rights (ACL) have to cover the command and the keys, the ledger's `dbferry:*` among them; docs/operator.md lists them",
+            "its rights (ACL) have to cover the command and the keys, the ledger's `dbferry:*` among them; docs/operations.md lists them",
         );
     }
     // A transaction that is not carried out says why behind its own code.
@@ -34,7 +34,9 @@ pub(super) fn classify(error: &RedisError, name: &str, command: &str) -> Error {
             | ServerErrorKind::MasterDown
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::ReadOnly
-            | ServerErrorKind::BusyLoading,
+            | ServerErrorKind::BusyLoading
+            // It has started anew, or a slot has moved to a node that is new.
+            | ServerErrorKind::NoScript,
         ) => new(ErrorKind::Lost, in_motion(error.code().unwrap_or_default())),
         _ if over_limit(error) => new(
             ErrorKind::Lost,

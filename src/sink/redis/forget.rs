@@ -9,6 +9,7 @@ use super::publish::Pages;
 use super::transact::{Words, words};
 use crate::Result;
 use crate::data::keyed::pattern::escape_glob;
+use crate::ledger::undo::UNDO_SPLIT;
 
 /// Keys in one command.
 const KEYS_MAX: usize = 500;
@@ -26,7 +27,8 @@ pub(super) async fn stream(link: &mut Link, names: &Names, stream: &str) -> Resu
         words("DEL", &[&names.claims(stream)]),
     ];
     let splits = ledger_read::splits(link, names).await?;
-    for (split, _) in splits.iter().filter(|(_, of)| of == stream) {
+    // How far runs were taken back is known by that number alone.
+    for (split, _) in splits.iter().filter(|(split, of)| of == stream && *split != UNDO_SPLIT) {
         commands.push(words("DEL", &[&names.checkpoint(stream, *split)]));
         commands.push(words("SREM", &[&names.streams(), &Names::member(stream, *split)]));
     }
@@ -35,6 +37,20 @@ pub(super) async fn stream(link: &mut Link, names: &Names, stream: &str) -> Resu
         commands.push(words("HDEL", &[&names.rejects(), id.to_string().as_bytes()]));
     }
     Ok(commands)
+}
+
+/// Removes the lists and streams that grow for a stream, those too that the ledger does not know because
+/// a run was killed before it could say so.
+pub(super) async fn staged(link: &mut Link, names: &Names, stream: &str) -> Result<()> {
+    let glob = names.staged_glob(stream);
+    for node in 0..link.nodes() {
+        let mut keys = Keys::new(node, &glob);
+        while let Some(page) = keys.next(link).await? {
+            let own = page.iter().filter(|key| names.is_staged(stream, key));
+            link.ask_each(own.map(|key| Command::of("UNLINK", key)).collect()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes every key that begins with a prefix, which is never empty; returns how many there were.

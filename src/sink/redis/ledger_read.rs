@@ -7,7 +7,7 @@ use super::form::{self, RejectForm, bytes, number, parts};
 use super::link::Link;
 use super::names::Names;
 use crate::Result;
-use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject};
+use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject};
 
 /// A checkpoint as it is kept: with the one before, for as long as nobody has seen that the last
 /// batch was written without an error.
@@ -102,6 +102,13 @@ pub(super) async fn runs(link: &mut Link, names: &Names, rows_max: u32) -> Resul
     Ok(runs)
 }
 
+/// Backups that were made for runs.
+pub(super) async fn backups(link: &mut Link, names: &Names) -> Result<Vec<BackupNote>> {
+    let values = parts(link.ask(Command::of("HVALS", &names.backups())).await?);
+    let read = |value| serde_json::from_slice(bytes(value)?).ok();
+    values.iter().map(|value| read(value).ok_or_else(form::unreadable)).collect()
+}
+
 /// A run by its id.
 pub(super) async fn run(link: &mut Link, names: &Names, run: uuid::Uuid) -> Result<Option<RunRecord>> {
     let reply = link
@@ -159,7 +166,7 @@ pub(super) async fn rejects(
 }
 
 /// All fields of a hash with what they hold, a page at a time.
-async fn scan(link: &mut Link, key: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+pub(super) async fn scan(link: &mut Link, key: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
     let mut cursor = 0;
     loop {
         let scan = Command::of("HSCAN", key).number(cursor).arg(b"COUNT").number(1000);

@@ -54,7 +54,12 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
             planned.touched.push((key.clone(), Touch::default()));
         }
         if there {
-            planned.push(expiry(&key, None), Expected::Any);
+            let mut lives = Planned::default();
+            lives.push(expiry(&key, None), Expected::Any);
+            match &writing.log {
+                Some(log) => log.members(&mut planned, (&key, scored, false), &[], lives)?,
+                None => planned.append(lives),
+            }
         }
     }
     Ok(planned)
@@ -145,6 +150,7 @@ fn add(
         command.push(b"NX");
     }
     let (mut new, mut any) = (0, false);
+    let mut logged: Vec<(&[u8], u64)> = Vec::new();
     for (member, present) in members.iter().zip(present) {
         let own = writing.remembers.then(|| identity(key, &member.value));
         let before = own.is_some_and(|own| writing.is_written(own) || (writing.may_meet && planned.rows.contains(&own)));
@@ -169,10 +175,18 @@ fn add(
             }
             command.push(&member.value);
         }
+        if writing.log.is_some() && matches!(decision, Decision::Insert | Decision::Update | Decision::Ours) {
+            logged.push((&member.value, writing.times(planned, own)));
+        }
         planned.rows.extend(own);
     }
+    let mut written = Planned::default();
     if any {
-        planned.push(command, Expected::Number(new));
+        written.push(command, Expected::Number(new));
+    }
+    match &writing.log {
+        Some(log) if !logged.is_empty() => log.members(planned, (key, scored, false), &logged, written)?,
+        _ => planned.append(written),
     }
     Ok(())
 }

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::keys::KeyStore;
 use super::{KeyRows, LeaseRequest, Session, Sink};
 use crate::config::connection::RedisServer;
 use crate::data::keyed::Pattern;
 use crate::data::keyed::form::KeyFacts;
 use crate::data::keyed::read::KeyRead;
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject};
+use crate::ledger::undo::Undoable;
+use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject};
 use crate::{Error, ErrorKind, Result};
 use command::Command;
 use names::Names;
@@ -28,6 +30,7 @@ mod commit;
 mod contents;
 mod count;
 mod delete;
+mod dump;
 mod elements;
 mod encoder;
 mod fault;
@@ -60,6 +63,7 @@ mod session;
 mod slot;
 mod stream;
 mod transact;
+mod undo;
 
 /// Sessions of one run that write at once: one server carries out one command after the other, and
 /// a few connections keep it busy.
@@ -86,6 +90,7 @@ impl RedisSink {
         let names = self.names(&lease.project);
         let (mut link, mut reader) = (self.server.link().await?, self.server.link().await?);
         let evicted = self.server.check_keeps(&mut reader).await?;
+        dump::check_restored(&mut reader, &names, (&self.server.name, &lease.project)).await?;
         let mut held = None;
         let epoch = match epoch {
             Some(epoch) => epoch,
@@ -117,6 +122,7 @@ impl RedisSink {
             batch: None,
             evicted,
             rehearsed: Vec::new(),
+            walk: None,
         })
     }
 }
@@ -152,6 +158,18 @@ impl Sink for RedisSink {
         ledger_read::runs(&mut link, &self.names(project), rows_max).await
     }
 
+    async fn note_backup(&self, project: &str, note: &BackupNote) -> Result<()> {
+        let mut link = self.server.link().await?;
+        let text = form::json(note);
+        let noted = Command::of("HSET", &self.names(project).backups()).arg(note.run.to_string().as_bytes());
+        link.write_all(vec![noted.arg(text.as_bytes())]).await.map(drop)
+    }
+
+    async fn backups(&self, project: &str) -> Result<Vec<BackupNote>> {
+        let mut link = self.server.link().await?;
+        ledger_read::backups(&mut link, &self.names(project)).await
+    }
+
     async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
         let mut link = self.server.link().await?;
         ledger_read::batches(&mut link, &self.names(project), run).await
@@ -172,6 +190,15 @@ impl Sink for RedisSink {
             }
         }
         Ok(counts)
+    }
+
+    fn keeps_undo_log(&self) -> bool {
+        true
+    }
+
+    async fn undoable(&self, project: &str, run: Uuid) -> Result<Vec<Undoable>> {
+        let mut link = self.server.link().await?;
+        undo::undoable(&mut link, &self.names(project), run).await
     }
 
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {
@@ -201,6 +228,10 @@ impl Sink for RedisSink {
     async fn version(&self) -> Result<Option<String>> {
         let mut link = self.server.link().await?;
         Ok(self.server.facts(&mut link, 0).await?.get("redis_version").map(str::to_owned))
+    }
+
+    fn key_store(&self) -> Option<&dyn KeyStore> {
+        Some(self)
     }
 
     async fn key_facts(&self) -> Result<KeyFacts> {

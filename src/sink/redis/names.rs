@@ -1,5 +1,9 @@
 //! Names of the ledger's keys: all of one project in one slot, behind the prefix of a rehearsal.
 
+use uuid::Uuid;
+
+use crate::data::keyed::pattern::escape_glob;
+
 /// How the ledger's own keys begin, behind the prefix.
 pub(super) const LEDGER: &str = "dbferry:";
 
@@ -35,6 +39,16 @@ impl Names {
     /// Runs by their ids.
     pub(super) fn runs(&self) -> Vec<u8> {
         self.of("runs")
+    }
+
+    /// Backups that were made for runs, by the runs' ids.
+    pub(super) fn backups(&self) -> Vec<u8> {
+        self.of("backups")
+    }
+
+    /// There while keys are being brought back from a backup; holds the last lease's number of before.
+    pub(super) fn restoring(&self) -> Vec<u8> {
+        self.of("restoring")
     }
 
     /// `split:stream` of every checkpoint.
@@ -84,15 +98,84 @@ impl Names {
 
     /// Where a list or stream grows until it is complete: beside its key, in the same slot.
     pub(super) fn staged(&self, stream: &str, key: &[u8]) -> Vec<u8> {
+        self.beside(&format!(":staged:{stream}:"), key)
+    }
+
+    /// The pattern of all lists and streams of a stream that grow.
+    pub(super) fn staged_glob(&self, stream: &str) -> String {
+        let (prefix, stream) = (escape_glob(&self.prefix), escape_glob(stream));
+        format!("{prefix}{LEDGER}{{*}}:staged:{stream}:*")
+    }
+
+    /// Whether a key that fits the pattern is one of them, and no key of an application's beside which
+    /// something else of dbferry's stands.
+    pub(super) fn is_staged(&self, stream: &str, found: &[u8]) -> bool {
+        let of = format!(":staged:{stream}:").into_bytes();
+        let key = found
+            .windows(of.len())
+            .position(|window| window == of)
+            .map(|at| &found[at + of.len()..]);
+        key.is_some_and(|key| self.staged(stream, key) == found)
+    }
+
+    /// A key of dbferry's own in the slot of another one.
+    fn beside(&self, what: &str, key: &[u8]) -> Vec<u8> {
         let mut name = self.prefix.clone().into_bytes();
         name.extend_from_slice(LEDGER.as_bytes());
         name.push(b'{');
         name.extend_from_slice(super::slot::tag(key));
-        name.extend_from_slice(b"}:staged:");
-        name.extend_from_slice(stream.as_bytes());
-        name.push(b':');
+        name.push(b'}');
+        name.extend_from_slice(what.as_bytes());
         name.extend_from_slice(key);
         name
+    }
+
+    /// What an undo log knows of a run and stream.
+    pub(super) fn undo_record(&self, run: Uuid, stream: &str) -> Vec<u8> {
+        self.of(&format!("undo:{run}:{stream}"))
+    }
+
+    /// What it keeps of the ledger.
+    pub(super) fn undo_saved(&self, run: Uuid, stream: &str, what: &str) -> Vec<u8> {
+        self.of(&format!("undo_{what}:{run}:{stream}"))
+    }
+
+    /// Streams of which a run keeps an undo log.
+    pub(super) fn undo_streams(&self, run: Uuid) -> Vec<u8> {
+        self.of(&format!("undo_streams:{run}"))
+    }
+
+    /// The run that is half taken back of a stream.
+    pub(super) fn undoing(&self, stream: &str) -> Vec<u8> {
+        self.of(&format!("undoing:{stream}"))
+    }
+
+    /// What a run keeps of a key: beside it, in the same slot.
+    pub(super) fn undo(&self, run: Uuid, stream: &str, key: &[u8]) -> Vec<u8> {
+        self.beside(&Self::undo_of(run, stream), key)
+    }
+
+    /// What a run keeps of a list or stream that an earlier one had begun.
+    pub(super) fn undo_staged(&self, run: Uuid, stream: &str, key: &[u8]) -> Vec<u8> {
+        self.beside(&format!(":undo_staged:{run}:{stream}:"), key)
+    }
+
+    /// What stands before the key in the name of its log.
+    fn undo_of(run: Uuid, stream: &str) -> String {
+        format!(":undo:{run}:{stream}:")
+    }
+
+    /// The pattern of all logs of a run and stream.
+    pub(super) fn undo_glob(&self, run: Uuid, stream: &str) -> String {
+        let (prefix, of) = (escape_glob(&self.prefix), escape_glob(&Self::undo_of(run, stream)));
+        format!("{prefix}{LEDGER}{{*}}{of}*")
+    }
+
+    /// The key whose log has this name.
+    pub(super) fn undone_key(run: Uuid, stream: &str, log: &[u8]) -> Option<Vec<u8>> {
+        let of = Self::undo_of(run, stream).into_bytes();
+        let at = log.windows(of.len()).position(|window| window == of)?;
+        Some(log[at + of.len()..].to_vec())
     }
 
     /// What keys of the application begin with.
@@ -117,6 +200,9 @@ mod tests {
                 assert_eq!(slot::of(&staged), slot::of(key.as_bytes()), "{key}");
             }
             assert!(staged.starts_with(b"rehearsal:dbferry:"));
+            let undo = names.undo(Uuid::nil(), "queue", key.as_bytes());
+            assert_eq!(slot::of(&undo) == slot::of(key.as_bytes()), key != "x{}y", "{key}");
+            assert_eq!(Names::undone_key(Uuid::nil(), "queue", &undo), Some(key.as_bytes().to_vec()));
         }
     }
 }

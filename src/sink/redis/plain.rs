@@ -55,13 +55,37 @@ pub(super) async fn plan(writing: &Writing<'_>, reader: &mut Link, mut portion: 
         let before = own.is_some_and(|own| writing.is_written(own) || planned_before(&planned, writing, own));
         let decision = if before { Decision::Update } else { decision };
         let expires = portion.expires(*row, writing.now);
+        let mut of_row = Planned::default();
         match decision {
             Decision::Insert | Decision::Update => {
-                let how = (decision, writing.policy);
-                write(&mut planned, &mut portion, (*row, key, expires), how, &mut value)?;
+                // What is new for a script is not there when it begins.
+                let policy = if writing.log.is_some() {
+                    OnConflict::Update
+                } else {
+                    writing.policy
+                };
+                write(
+                    &mut of_row,
+                    &mut portion,
+                    (*row, key, expires),
+                    (decision, policy),
+                    &mut value,
+                )?;
             }
-            Decision::Touch | Decision::Ours => planned.push(expiry(key, expires), Expected::Any),
+            Decision::Touch | Decision::Ours => of_row.push(expiry(key, expires), Expected::Any),
             Decision::Skip => {}
+        }
+        match &writing.log {
+            Some(log) if decision != Decision::Skip => {
+                let times = if decision == Decision::Touch {
+                    0
+                } else {
+                    writing.times(&mut planned, own)
+                };
+                let new = decision == Decision::Insert && writing.policy != OnConflict::Update;
+                log.write(&mut planned, (key, times), new, of_row)?;
+            }
+            _ => planned.append(of_row),
         }
         match decision {
             Decision::Insert | Decision::Ours => planned.written.inserted += 1,

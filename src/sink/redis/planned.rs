@@ -1,6 +1,6 @@
 //! What the rows of a portion come to: commands, the replies that they must have, and the figures.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use redis::Value;
 
@@ -8,7 +8,7 @@ use super::command::Command;
 use crate::data::counts::Written;
 
 /// The reply that a command must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expected {
     /// Any that is no error.
     Any,
@@ -16,15 +16,26 @@ pub(super) enum Expected {
     Okay,
     /// This number.
     Number(i64),
+    /// This text.
+    Text(String),
+    /// A list of replies, each of which has to be one of these.
+    Each(Vec<Self>),
 }
 
 impl Expected {
     /// Whether the reply is that.
-    pub(super) fn is(self, reply: &Value) -> bool {
+    pub(super) fn is(&self, reply: &Value) -> bool {
         match self {
             Self::Any => !matches!(reply, Value::ServerError(_)),
             Self::Okay => matches!(reply, Value::Okay),
-            Self::Number(number) => *reply == Value::Int(number),
+            Self::Number(number) => *reply == Value::Int(*number),
+            Self::Text(text) => super::form::bytes(reply) == Some(text.as_bytes()),
+            Self::Each(each) => match reply {
+                Value::Array(replies) => {
+                    replies.len() == each.len() && each.iter().zip(replies).all(|(expected, reply)| expected.is(reply))
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -39,6 +50,8 @@ pub(super) struct Planned {
     pub(super) rows: HashSet<u128>,
     /// Keys whose name or expiry comes when the stream is complete.
     pub(super) touched: Vec<(Vec<u8>, Touch)>,
+    /// How often rows were written, where an undo log has to know and one may be written twice.
+    pub(super) times: HashMap<u128, u64>,
 }
 
 /// How a key has grown.
@@ -58,6 +71,12 @@ impl Planned {
             expected: Vec::with_capacity(commands),
             ..Self::default()
         }
+    }
+
+    /// The commands of another one, behind these.
+    pub(super) fn append(&mut self, other: Self) {
+        self.commands.extend(other.commands);
+        self.expected.extend(other.expected);
     }
 
     pub(super) fn push(&mut self, command: Command, expected: Expected) {

@@ -7,9 +7,11 @@ use super::command::Command;
 use super::form::{bytes, number, parts};
 use super::link::Link;
 use super::ordered::Grown;
+use super::planned::{Expected, Planned};
 use super::session::RedisSession;
 use super::stream::not_open;
 use super::transact::{Outcome, transact, words};
+use super::undo::{self, Log};
 use super::{ledger_read, moment};
 use crate::data::keyed::{Expiry, KeyType};
 use crate::data::stream::OnConflict;
@@ -180,15 +182,26 @@ pub(super) async fn publish(session: &mut RedisSession) -> Result<()> {
             Some(Expiry::After(after)) => Some(now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))),
             _ => None,
         };
+        let log = log_of(session, &stream).await?;
         let mut pages = Pages::new(touched.clone());
         while let Some(page) = pages.next(&mut session.reader).await? {
-            for (key, _) in page {
+            let before = match &log {
+                Some(log) => log.grown_before(&mut session.reader, &page).await?,
+                None => vec![0; page.len()],
+            };
+            for ((key, grown), before) in page.into_iter().zip(before) {
                 if layout.key_type.is_ordered() {
                     let staged = session.names.staged(&stream, &key);
-                    put_in_place(session, &staged, &key, policy).await?;
+                    put_in_place(
+                        session,
+                        (&staged, &key),
+                        policy,
+                        (log.as_ref(), grown.after.saturating_sub(before), expires),
+                    )
+                    .await?;
                 }
                 if let Some(moment) = expires {
-                    session.reader.ask(Command::of("PEXPIREAT", &key).number(moment)).await?;
+                    expire(session, &key, (moment, layout.key_type), log.as_ref()).await?;
                 }
             }
         }
@@ -202,10 +215,58 @@ pub(super) async fn publish(session: &mut RedisSession) -> Result<()> {
     }
 }
 
-async fn put_in_place(session: &mut RedisSession, staged: &[u8], key: &[u8], policy: OnConflict) -> Result<()> {
+/// Where the run that wrote the stream's rows logs them: not this one, if another was cut short just
+/// before its end.
+async fn log_of(session: &mut RedisSession, stream: &str) -> Result<Option<Log>> {
+    let run = session
+        .open()?
+        .settled
+        .as_ref()
+        .map_or(session.identity.run, |settled| settled.run);
+    if !undo::is_kept(&mut session.reader, &session.names, run, stream).await? {
+        return Ok(None);
+    }
+    undo::load(&mut session.reader).await?;
+    let log = Log::new(session.names.clone(), run, stream.to_owned(), session.link.is_cluster());
+    Ok(Some(log.of_batch(0, 0)))
+}
+
+/// Gives a key that gathers rows its expiry.
+async fn expire(session: &mut RedisSession, key: &[u8], (moment, key_type): (i64, KeyType), log: Option<&Log>) -> Result<()> {
+    let mut planned = Planned::default();
+    planned.push(Command::of("PEXPIREAT", key).number(moment), Expected::Any);
+    let mut logged = Planned::default();
+    match log {
+        // It has it already, from when it took its place.
+        Some(_) if key_type.is_ordered() => {}
+        Some(log) => log.members(&mut logged, (key, key_type == KeyType::Zset, true), &[], planned)?,
+        None => logged = planned,
+    }
+    session.reader.ask_each(logged.commands).await.map(drop)
+}
+
+async fn put_in_place(
+    session: &mut RedisSession,
+    (staged, key): (&[u8], &[u8]),
+    policy: OnConflict,
+    (log, elements, expires): (Option<&Log>, u64, Option<i64>),
+) -> Result<()> {
     if session.reader.ask(Command::of("EXISTS", staged)).await? == Value::Int(0) {
         // It was put in place before.
         return Ok(());
+    }
+    if let Some(log) = log {
+        let mut own = Planned::default();
+        own.push(Command::of("RENAME", staged).arg(key), Expected::Any);
+        if let Some(moment) = expires {
+            own.push(Command::of("PEXPIREAT", key).number(moment), Expected::Any);
+        }
+        let new = policy != OnConflict::Update;
+        let placed = session.reader.ask(log.place((key, staged), elements, (new, own))?).await?;
+        if placed != Value::Int(0) {
+            return Ok(());
+        }
+        return in_the_way(session, staged, policy).await;
     }
     if policy == OnConflict::Update {
         return session.reader.ask(Command::of("RENAME", staged).arg(key)).await.map(drop);
@@ -214,6 +275,11 @@ async fn put_in_place(session: &mut RedisSession, staged: &[u8], key: &[u8], pol
     if renamed == Value::Int(1) {
         return Ok(());
     }
+    in_the_way(session, staged, policy).await
+}
+
+/// A key is there that somebody else has made since.
+async fn in_the_way(session: &mut RedisSession, staged: &[u8], policy: OnConflict) -> Result<()> {
     if policy == OnConflict::Skip {
         return session.reader.ask(Command::of("UNLINK", staged)).await.map(drop);
     }

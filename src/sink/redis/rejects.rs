@@ -107,9 +107,13 @@ pub(super) async fn resolve_keys(session: &mut RedisSession, keys: &[Key]) -> Re
 
 /// Claims keys for source rows, at once: a claim of a batch that is given up is found again by the
 /// same row.
-pub(super) async fn claim(link: &mut Link, name: &[u8], claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
+/// An undo log is told of those that are new before they are claimed.
+pub(super) async fn claim(link: &mut Link, (name, log): (&[u8], Option<Vec<u8>>), claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
     let mut taken = Vec::new();
     for (chunk, some) in claims.chunks(CLAIMS_MAX).enumerate() {
+        if let Some(log) = &log {
+            note(link, name, log, some).await?;
+        }
         let claimed = some.iter().map(|claim| {
             Command::of("HSETNX", name)
                 .arg(&claim.digest.to_be_bytes())
@@ -128,4 +132,24 @@ pub(super) async fn claim(link: &mut Link, name: &[u8], claims: &[Claim]) -> Res
         }
     }
     Ok(taken)
+}
+
+/// Notes claims that nobody has made.
+async fn note(link: &mut Link, name: &[u8], log: &[u8], claims: &[Claim]) -> Result<()> {
+    let asked = claims
+        .iter()
+        .map(|claim| Command::of("HEXISTS", name).arg(&claim.digest.to_be_bytes()));
+    let there = link.ask_each(asked.collect()).await?;
+    let mut note = Command::of("SADD", log);
+    let mut any = false;
+    for (claim, there) in claims.iter().zip(&there) {
+        if *there == Value::Int(0) {
+            note.push(&claim.digest.to_be_bytes());
+            any = true;
+        }
+    }
+    if !any {
+        return Ok(());
+    }
+    link.ask(note).await.map(drop)
 }

@@ -25,11 +25,13 @@ use super::names::Names;
 use super::server::Server;
 use super::stream::{Batch, OpenStream, Rehearsed, not_open};
 use super::transact::{Outcome, transact, watch};
+use super::undo::{self, Walk};
 use super::{commit, count, delete, forget, ledger_read, moment, present, publish, rejects};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
+use crate::ledger::undo::{ChangedSince, UNDO_SPLIT, UndoStep, Undone};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion};
 use crate::sink::{Encode, Encoded, Session, rehearsal};
 use crate::{Error, ErrorKind, Result};
@@ -60,6 +62,8 @@ pub(super) struct RedisSession {
     pub(super) evicted: u64,
     /// Of a rehearsal.
     pub(super) rehearsed: Vec<Checkpoint>,
+    /// How far the logs of a run were walked over that is taken back.
+    pub(super) walk: Option<Walk>,
 }
 
 #[async_trait]
@@ -83,7 +87,9 @@ impl Session for RedisSession {
             replay: 0,
             rejects: None,
             rehearsed: Rehearsed::default(),
+            log: None,
         };
+        self.walk = None;
         if let Some(before) = self.stream.take()
             && self.identity.dry_run
             && before.target.stream == target.stream
@@ -95,6 +101,12 @@ impl Session for RedisSession {
             let found = self.open_rehearsal(split, restart, &mut open).await?;
             self.stream = Some(open);
             return Ok(found);
+        }
+        if split != UNDO_SPLIT {
+            undo::check_whole(&mut self.reader, &self.names, &target.stream).await?;
+            if target.undo {
+                open.log = Some(undo::open(self, target, restart).await?);
+            }
         }
         self.stream = Some(open);
         self.link.refresh().await?;
@@ -169,6 +181,9 @@ impl Session for RedisSession {
             return Err(self.fenced(unmet).await);
         }
         self.batch = Some(batch);
+        if self.open()?.log.is_some() {
+            undo::load(&mut self.reader).await?;
+        }
         Ok(())
     }
 
@@ -177,7 +192,11 @@ impl Session for RedisSession {
         if self.identity.dry_run {
             return Ok(rehearsal::claim(&mut open.rehearsed.claims, claims));
         }
-        rejects::claim(&mut self.reader, &self.names.claims(&open.target.stream), claims).await
+        let log = open
+            .log
+            .as_ref()
+            .map(|_| self.names.undo_saved(self.identity.run, &open.target.stream, "claimed"));
+        rejects::claim(&mut self.reader, (&self.names.claims(&open.target.stream), log), claims).await
     }
 
     async fn write(&mut self, rows: &RecordBatch) -> Result<Written> {
@@ -258,6 +277,26 @@ impl Session for RedisSession {
 
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
         delete::delete(self, keys).await
+    }
+
+    async fn changed_since(&mut self, run: Uuid, only: Option<&RecordBatch>, keys_max: usize) -> Result<ChangedSince> {
+        undo::changed_since(self, run, only, keys_max).await
+    }
+
+    async fn undo(&mut self, step: UndoStep, only: Option<&RecordBatch>) -> Result<Undone> {
+        undo::undo(self, step, only).await
+    }
+
+    async fn undo_finished(&mut self, run: Uuid) -> Result<()> {
+        undo::finish(self, run).await
+    }
+
+    async fn forget_undo(&mut self, run: Uuid) -> Result<u64> {
+        undo::forget(self, run).await
+    }
+
+    async fn rolled_back(&mut self, run: Uuid) -> Result<()> {
+        undo::rolled_back(self, run).await
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::form::RejectForm;
-use super::planned::{Expected, Touch};
+use super::planned::{Expected, Planned, Touch};
 use super::queue::Queue;
 use super::transact::Words;
+use super::undo::Log;
 use crate::data::keyed::Layout;
 use crate::data::position::Key;
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::ledger::Checkpoint;
+use crate::ledger::undo::Undone;
 use crate::{Error, ErrorKind};
 
 /// A stream that is open.
@@ -35,6 +37,8 @@ pub(super) struct OpenStream {
     pub(super) rejects: Option<Vec<(i64, RejectForm)>>,
     /// Of a rehearsal: what would have been written.
     pub(super) rehearsed: Rehearsed,
+    /// What is written leaves an undo log.
+    pub(super) log: Option<Log>,
 }
 
 /// What a rehearsal would have written, for nothing of it can be read back.
@@ -44,6 +48,13 @@ pub(super) struct Rehearsed {
     pub(super) rows: HashSet<u128>,
     pub(super) touched: HashMap<Vec<u8>, Touch>,
     pub(super) claims: HashMap<u128, Key>,
+}
+
+impl OpenStream {
+    /// Number of the next batch.
+    pub(super) fn batch(&self) -> i64 {
+        self.settled.as_ref().map_or(0, |settled| settled.sequence) + 1
+    }
 }
 
 /// A batch that was begun.
@@ -69,6 +80,10 @@ pub(super) struct Batch {
     pub(super) touched: HashMap<Vec<u8>, Touch>,
     /// Keys that the batch has deleted so far.
     pub(super) deleted: HashSet<Vec<u8>>,
+    /// How often the batch has written rows, where an undo log has to know.
+    pub(super) times: HashMap<u128, u64>,
+    /// What the batch takes back.
+    pub(super) undone: Undone,
 }
 
 impl Batch {
@@ -86,6 +101,8 @@ impl Batch {
             rows: HashSet::new(),
             touched: HashMap::new(),
             deleted: HashSet::new(),
+            times: HashMap::new(),
+            undone: Undone::default(),
         }
     }
 }
@@ -104,6 +121,8 @@ pub(super) struct Writing<'a> {
     pub(super) direct: bool,
     /// Rows are remembered, because they will be asked for before they can be read back.
     pub(super) remembers: bool,
+    /// Where what is written is logged.
+    pub(super) log: Option<Log>,
     open: &'a OpenStream,
     batch: &'a Batch,
 }
@@ -121,6 +140,7 @@ impl<'a> Writing<'a> {
             may_meet,
             direct: batch.direct && !replaying && Self::may_be_direct(&open.target),
             remembers: may_meet || open.split < 0,
+            log: open.log.as_ref().map(|log| log.of_batch(open.split, open.batch())),
             open,
             batch,
         }
@@ -129,6 +149,17 @@ impl<'a> Writing<'a> {
     /// Whether nothing has to be looked up for the rows of a stream, if none of them is there.
     pub(super) fn may_be_direct(target: &StreamTarget) -> bool {
         target.keys_distinct && target.on_conflict == OnConflict::Update
+    }
+
+    /// How often the batch has written a row by now, this time included.
+    pub(super) fn times(&self, planned: &mut Planned, row: Option<u128>) -> u64 {
+        let Some(row) = row.filter(|_| self.log.is_some()) else {
+            return 1;
+        };
+        let before = self.batch.times.get(&row).copied().unwrap_or_default();
+        let times = planned.times.entry(row).or_insert(before);
+        *times += 1;
+        *times
     }
 
     /// Split that is written.

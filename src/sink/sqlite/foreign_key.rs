@@ -43,7 +43,7 @@ pub(super) fn record(connection: &Connection, project: &str, run: Uuid, keys: &[
 /// Keys of a project that are away, and which streams each still waits for.
 pub(super) fn suspended(connection: &Connection, project: &str) -> Result<Vec<Suspended>> {
     let failed = |error: rusqlite::Error| fault::classify(&error, "reading which foreign keys are away");
-    if !ledger_table::has_foreign_keys(connection).map_err(failed)? {
+    if !ledger_table::has(connection, "dbferry_foreign_key").map_err(failed)? {
         return Ok(Vec::new());
     }
     let mut statement = connection

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::fault;
 use crate::ledger::FORM;
+use crate::ledger::undo::ROLLED_BACK;
 use crate::sink::LeaseRequest;
 use crate::{Error, ErrorKind, Result};
 
@@ -49,6 +50,12 @@ create table if not exists dbferry_foreign_key (
     project text not null, stream text not null, table_name text not null, columns text not null, referred_table text not null,
     referred_columns text not null, until text not null, run text not null, suspended_at text not null,
     primary key (project, table_name, columns, referred_table)
+) strict;
+create table if not exists dbferry_undo (
+    id integer primary key autoincrement, project text not null, run text not null, stream text not null, table_name text not null,
+    key_columns text not null, columns text not null, logged integer not null, removed integer not null, restored integer not null,
+    gone integer not null, kept integer not null, undoing integer not null, complete integer not null, begun_at text not null,
+    unique (project, run, stream)
 ) strict;
 ";
 
@@ -101,12 +108,12 @@ pub(super) fn exists(connection: &Connection) -> Result<bool> {
     Ok(there)
 }
 
-/// Whether the ledger can hold foreign keys: one of an earlier version that was not written to
-/// since cannot.
-pub(super) fn has_foreign_keys(connection: &Connection) -> rusqlite::Result<bool> {
+/// Whether the ledger has this table: one of an earlier version that was not written to since may
+/// not.
+pub(super) fn has(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     connection.query_row(
-        "select exists (select 1 from sqlite_schema where type = 'table' and name = 'dbferry_foreign_key')",
-        [],
+        "select exists (select 1 from sqlite_schema where type = 'table' and name = ?)",
+        [table],
         |row| row.get(0),
     )
 }
@@ -143,6 +150,16 @@ pub(super) fn finish_run(connection: &Connection, run: Uuid, status: &str) -> ru
         .execute(
             &format!("update dbferry_run set ended_at = {NOW}, status = ? where run = ?"),
             params![status, run.to_string()],
+        )
+        .map(drop)
+}
+
+/// Records that a run was taken back.
+pub(super) fn rolled_back(connection: &Connection, project: &str, run: Uuid) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "update dbferry_run set status = ? where project = ? and run = ?",
+            params![ROLLED_BACK, project, run.to_string()],
         )
         .map(drop)
 }

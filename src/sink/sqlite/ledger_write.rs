@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::fault;
 use super::ledger_read::unreadable;
 use super::ledger_table::NOW;
+use super::undo::Record;
 use crate::Result;
 use crate::data::position::{Key, Position};
 use crate::data::reject::Reject;
@@ -151,8 +152,13 @@ pub(super) fn resolve_keys(
     Ok(resolved as u64)
 }
 
-/// Claims keys; returns those that another source row holds already.
-pub(super) fn claim(connection: &Connection, project: &str, stream: &str, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
+/// Claims keys; returns those that another source row holds already. An undo log keeps which are new.
+pub(super) fn claim(
+    connection: &Connection,
+    (project, stream): (&str, &str),
+    claims: &[Claim],
+    log: Option<&Record>,
+) -> Result<Vec<(usize, Key)>> {
     let failed = |error: rusqlite::Error| fault::classify(&error, "claiming target keys");
     let mut insert = connection
         .prepare("insert into dbferry_key_claim values (?, ?, ?, ?) on conflict do nothing")
@@ -160,11 +166,18 @@ pub(super) fn claim(connection: &Connection, project: &str, stream: &str, claims
     let mut owner = connection
         .prepare("select source_key from dbferry_key_claim where project = ? and stream = ? and digest = ?")
         .map_err(failed)?;
+    let mut note = log
+        .map(|log| connection.prepare(&format!("insert or ignore into {} values (?, null)", log.claims())))
+        .transpose()
+        .map_err(failed)?;
     let mut taken = Vec::new();
     for (index, claim) in claims.iter().enumerate() {
         let digest = claim.digest.to_be_bytes();
         let key = key_json(&claim.key);
         if insert.execute(params![project, stream, digest, key]).map_err(failed)? == 1 {
+            if let Some(note) = &mut note {
+                note.execute([digest]).map_err(failed)?;
+            }
             continue;
         }
         let holder: String = owner

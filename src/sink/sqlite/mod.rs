@@ -16,11 +16,13 @@ use uuid::Uuid;
 
 use super::{LeaseRequest, Session, Sink};
 use crate::data::table::{Table, TableName};
-use crate::ledger::{Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
+use crate::ledger::undo::Undoable;
+use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::{Error, ErrorKind, Result};
 use connection::blocking;
 use session::{Identity, SqliteSession};
 
+mod backup_note;
 mod catalog;
 mod cells;
 mod connection;
@@ -35,6 +37,7 @@ mod orphan;
 mod parent;
 mod session;
 mod statement;
+mod undo;
 mod writer;
 
 /// SQLite target.
@@ -184,6 +187,19 @@ impl Sink for SqliteSink {
         self.ledger(|connection| ledger_read::runs(connection, project, rows_max))
     }
 
+    async fn note_backup(&self, project: &str, note: &BackupNote) -> Result<()> {
+        blocking(|| {
+            let connection = connection::writer(&self.name, &self.path)?;
+            backup_note::note(&connection, project, note).map_err(|error| self.failed(&error, "noting the backup"))
+        })
+    }
+
+    async fn backups(&self, project: &str) -> Result<Vec<BackupNote>> {
+        self.ledger(|connection| {
+            backup_note::all(connection, project).map_err(|error| self.failed(&error, "reading the noted backups"))
+        })
+    }
+
     async fn batches(&self, project: &str, run: Uuid) -> Result<Vec<StoredBatch>> {
         self.ledger(|connection| ledger_read::batches(connection, project, run))
     }
@@ -198,6 +214,14 @@ impl Sink for SqliteSink {
 
     async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
         self.ledger(|connection| foreign_key::suspended(connection, project))
+    }
+
+    fn keeps_undo_log(&self) -> bool {
+        true
+    }
+
+    async fn undoable(&self, project: &str, run: Uuid) -> Result<Vec<Undoable>> {
+        self.ledger(|connection| undo::undoable(connection, project, run))
     }
 
     async fn acquire(&self, lease: &LeaseRequest) -> Result<Box<dyn Session>> {

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::connection::{blocking, quote};
 use super::lease::Lock;
+use super::undo::{Back, Record};
 use super::writer::Writer;
 use super::{catalog, fault, foreign_key, ledger_read, ledger_table, ledger_write, orphan};
 use crate::data::counts::Written;
@@ -23,11 +24,13 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::{StreamTarget, Triggers};
 use crate::data::table::TableName;
+use crate::ledger::undo::{ChangedSince, UNDO_SPLIT, UndoStep, Undone};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
 mod aside;
+mod taken_back;
 mod transaction;
 
 /// What a session is from its beginning.
@@ -62,6 +65,9 @@ struct OpenStream {
     split: i32,
     /// The first batch forgets what earlier runs left.
     restart: bool,
+    /// The run's undo log.
+    log: Option<Record>,
+    back: Back,
 }
 
 impl SqliteSession {
@@ -124,9 +130,11 @@ impl SqliteSession {
     }
 
     fn open(&mut self, target: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
-        self.enforce(true)?;
+        // On the way back nothing happens by itself: neither cascades nor triggers.
+        let undoing = split == UNDO_SPLIT;
+        self.enforce(!undoing)?;
         // Triggers are compiled into the statements that fire them: this comes first.
-        let fire = target.triggers == Triggers::On;
+        let fire = target.triggers == Triggers::On && !undoing;
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fire)
             .map_err(|error| self.failed(&error, "switching triggers"))?;
@@ -136,11 +144,15 @@ impl SqliteSession {
                 format!("connection `{}` has no table `{}`", self.identity.name, target.table),
             ));
         };
-        let writer = Writer::new(target, &shape)?;
-        let checkpoint = self.transaction(|| {
+        let mut writer = Writer::new(target, &shape)?;
+        let (checkpoint, log) = self.transaction(|| {
             self.check_epoch()?;
-            self.checkpoint(&target.stream, split)
+            let log = self.begin_log(target, &shape.table, split, restart)?;
+            Ok((self.checkpoint(&target.stream, split)?, log))
         })?;
+        if let Some(log) = &log {
+            writer.keep_log(log);
+        }
         self.stream = Some(OpenStream {
             name: target.stream.clone(),
             table: shape.table.name.clone(),
@@ -148,6 +160,8 @@ impl SqliteSession {
             writer,
             split,
             restart,
+            log,
+            back: Back::default(),
         });
         Ok(checkpoint.filter(|_| !restart))
     }
@@ -225,7 +239,9 @@ impl Session for SqliteSession {
     }
 
     async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
-        blocking(|| ledger_write::claim(&self.connection, &self.identity.project, &self.batch()?.name, claims))
+        let stream = self.batch()?;
+        let whose = (self.identity.project.as_str(), stream.name.as_str());
+        blocking(|| ledger_write::claim(&self.connection, whose, claims, stream.log.as_ref()))
     }
 
     async fn write(&mut self, rows: &RecordBatch) -> Result<Written> {
@@ -266,18 +282,7 @@ impl Session for SqliteSession {
 
     /// A commit that fails has not happened: SQLite keeps the transaction open, and it is given up.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
-        self.batch()?;
-        let committed = blocking(|| {
-            ledger_write::write_checkpoint(&self.connection, checkpoint)
-                .and_then(|()| match checkpoint.split {
-                    ..0 => ledger_write::not_empty(&self.connection, checkpoint),
-                    _ => Ok(()),
-                })
-                .and_then(|()| ledger_write::write_batch(&self.connection, &self.identity.project, entry))
-                .map_err(|error| self.failed(&error, "writing the checkpoint"))
-                .and_then(|()| self.close_transaction())
-                .map_err(|error| self.give_up(error))
-        });
+        let committed = blocking(|| self.commit_batch(checkpoint, entry));
         self.in_batch = false;
         if let (Ok(()), Some(stream)) = (&committed, &mut self.stream) {
             stream.restart = false;
@@ -286,6 +291,10 @@ impl Session for SqliteSession {
     }
 
     async fn rollback(&mut self) -> Result<()> {
+        if let Some(stream) = &mut self.stream {
+            // What it knows is in temporary tables, which are given up with the batch.
+            stream.back = Back::default();
+        }
         if std::mem::take(&mut self.in_batch) {
             return blocking(|| self.undo_transaction());
         }
@@ -326,6 +335,27 @@ impl Session for SqliteSession {
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
         let stream = self.batch()?;
         blocking(|| stream.writer.delete_keys(&self.connection, keys))
+    }
+
+    async fn changed_since(&mut self, run: Uuid, only: Option<&RecordBatch>, keys_max: usize) -> Result<ChangedSince> {
+        blocking(|| self.look_back(run, only, keys_max))
+    }
+
+    async fn undo(&mut self, step: UndoStep, only: Option<&RecordBatch>) -> Result<Undone> {
+        blocking(|| self.take_back(step, only))
+    }
+
+    async fn undo_finished(&mut self, run: Uuid) -> Result<()> {
+        blocking(|| self.took_back(run))
+    }
+
+    async fn forget_undo(&mut self, run: Uuid) -> Result<u64> {
+        blocking(|| self.forget_log(run))
+    }
+
+    async fn rolled_back(&mut self, run: Uuid) -> Result<()> {
+        blocking(|| ledger_table::rolled_back(&self.connection, &self.identity.project, run))
+            .map_err(|error| self.failed(&error, "recording that a run was taken back"))
     }
 
     async fn finish(&mut self, status: &str) -> Result<()> {

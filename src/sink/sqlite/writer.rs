@@ -14,6 +14,7 @@ use super::declared::Affinity;
 use super::fault;
 use super::parent::Parent;
 use super::statement::Phrases;
+use super::undo::{Log, Logging};
 use crate::data::column::ColumnType;
 use crate::data::counts::Written;
 use crate::data::reject::Reason;
@@ -22,7 +23,9 @@ use crate::data::table::{Fill, ForeignKey};
 use crate::error::Refusal;
 use crate::{Error, ErrorKind, Result};
 
+mod checks;
 mod deletion;
+mod log;
 mod removal;
 
 /// How the rows of one stream are written.
@@ -43,6 +46,8 @@ pub(super) struct Writer {
     parents: Vec<Parent>,
     /// The condition that finds a row by its key.
     by_key: String,
+    /// What is written leaves an undo log.
+    log: Option<Log>,
 }
 
 struct WrittenColumn {
@@ -109,6 +114,7 @@ impl Writer {
                 .filter_map(|key| Parent::new(&table.name, key, &phrases, at))
                 .collect(),
             by_key: phrases.by_key(),
+            log: None,
             table: table.name.name.clone(),
             columns,
             key,
@@ -133,6 +139,7 @@ impl Writer {
                 self.prepare(connection, &self.update)?,
             )),
         };
+        let mut logging = self.logging(connection)?;
         let mut written = Written::default();
         let mut scratch = String::new();
         // Rows to look at again when all are written.
@@ -144,7 +151,7 @@ impl Writer {
                 .map_err(|error| self.refused(connection, &error, &cells, row))?;
             let outcome = match &mut careful {
                 _ if inserted == 1 => Outcome::Inserted,
-                Some((differs, update)) => self.meet(connection, differs, update, &cells, row)?,
+                Some(careful) => self.meet(connection, careful, logging.as_mut(), &cells, row)?,
                 None => return Err(dropped()),
             };
             match outcome {
@@ -152,7 +159,7 @@ impl Writer {
                 Outcome::Updated => written.updated += 1,
                 Outcome::Skipped => written.skipped += 1,
             }
-            if outcome != Outcome::Skipped && (self.triggers || self.deferrable) {
+            if outcome != Outcome::Skipped && (self.triggers || self.deferrable || logging.is_some()) {
                 changed.push(row);
             }
         }
@@ -162,6 +169,9 @@ impl Writer {
         if self.deferrable {
             self.check_parents(connection, &cells, &changed)?;
         }
+        if let Some(logging) = &mut logging {
+            self.log_after(logging, &cells, &changed)?;
+        }
         Ok(written)
     }
 
@@ -169,8 +179,8 @@ impl Writer {
     fn meet(
         &self,
         connection: &Connection,
-        differs: &mut Statement<'_>,
-        update: &mut Statement<'_>,
+        (differs, update): &mut (Statement<'_>, Statement<'_>),
+        logging: Option<&mut Logging<'_>>,
         cells: &[Cells<'_>],
         row: usize,
     ) -> Result<Outcome> {
@@ -189,6 +199,7 @@ impl Writer {
                 "a row has a key that the collation of its column takes for the same",
             )),
             Some(true) if self.policy == OnConflict::Update => {
+                self.log_before(logging, cells, &self.key, row)?;
                 self.bind(update, cells, row, &mut scratch)?;
                 match update.raw_execute() {
                     Ok(1) => Ok(Outcome::Updated),
@@ -220,41 +231,6 @@ impl Writer {
                 Cells::new(&column.name, &column.ty, column.affinity, array)
             })
             .collect()
-    }
-
-    /// Number of these rows whose keys are in the table.
-    pub(super) fn present(&self, connection: &Connection, rows: &RecordBatch) -> Result<u64> {
-        let cells = self.cells(rows)?;
-        let mut present = self.prepare(connection, &self.present)?;
-        let mut found = 0;
-        for row in 0..rows.num_rows() {
-            found += u64::from(self.finds(&mut present, &cells, &self.key, row)?);
-        }
-        Ok(found)
-    }
-
-    /// Every row is there after its triggers have fired.
-    fn check_present(&self, connection: &Connection, cells: &[Cells<'_>], rows: &[usize]) -> Result<()> {
-        let mut present = self.prepare(connection, &self.present)?;
-        for row in rows {
-            if !self.finds(&mut present, cells, &self.key, *row)? {
-                return Err(dropped());
-            }
-        }
-        Ok(())
-    }
-
-    /// Every row refers to rows that are there, whenever SQLite itself would look.
-    fn check_parents(&self, connection: &Connection, cells: &[Cells<'_>], rows: &[usize]) -> Result<()> {
-        for parent in &self.parents {
-            let mut orphan = self.prepare(connection, &parent.orphan)?;
-            for row in rows {
-                if self.finds(&mut orphan, cells, &self.key, *row)? {
-                    return Err(Error::refused(parent.refusal()));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The foreign key that a refused row breaks, as far as its own values tell.

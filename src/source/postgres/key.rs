@@ -1,4 +1,4 @@
-//! Keys: by what rows are ordered and compared, and what their values are called elsewhere.
+//! Keys: by what rows are ordered and compared.
 //!
 //! A key is ordered in its own type and collation, so that its index serves. Where two values
 //! that are not the same bytes may be equal (citext, a nondeterministic collation; numeric and
@@ -7,7 +7,8 @@
 
 use super::shape::Shape;
 use crate::data::column::ColumnType;
-use crate::data::position::{Key, KeyRef, KeyValue};
+use crate::data::position::Key;
+use crate::postgres::key_form::KeyForm;
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
@@ -29,23 +30,8 @@ pub(super) struct KeyPart {
     pub(super) by_text: bool,
     /// An array, of which there is no list as an array.
     pub(super) is_array: bool,
-    pub(super) form: Form,
+    pub(super) form: KeyForm,
     pub(super) nullable: bool,
-}
-
-/// How a key's value arrives, and what it is as a [`KeyRef`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Int2,
-    Int4,
-    Int8,
-    Bool,
-    /// Also labels.
-    Text,
-    Bytes,
-    Uuid,
-    /// The server writes it as text.
-    Rendered,
 }
 
 /// The parts of a key, in order.
@@ -85,7 +71,7 @@ pub(super) fn parts(shape: &Shape, key: &[String]) -> Result<Vec<KeyPart>> {
                 cast,
                 by_text,
                 is_array: fact.cast.ends_with("[]"),
-                form: Form::of(&column.ty),
+                form: KeyForm::of(&column.ty),
                 nullable: column.nullable,
             })
         })
@@ -108,61 +94,6 @@ fn is_bytewise(ty: &ColumnType) -> bool {
             | ColumnType::Uuid
             | ColumnType::Enum { .. }
     )
-}
-
-impl Form {
-    const fn of(ty: &ColumnType) -> Self {
-        match ty {
-            ColumnType::Int16 => Self::Int2,
-            ColumnType::Int32 => Self::Int4,
-            ColumnType::Int64 => Self::Int8,
-            ColumnType::Bool => Self::Bool,
-            ColumnType::Text { .. } | ColumnType::Enum { .. } => Self::Text,
-            ColumnType::Bytes => Self::Bytes,
-            ColumnType::Uuid => Self::Uuid,
-            _ => Self::Rendered,
-        }
-    }
-
-    /// Calls `with` with a field's bytes as a value of a key.
-    pub(super) fn read<T>(self, bytes: &[u8], with: impl FnOnce(KeyRef<'_>) -> T) -> Result<T> {
-        fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-            bytes
-                .try_into()
-                .map_err(|_| Error::new(ErrorKind::Internal, "a value of the key is not of the size that its type has"))
-        }
-        let text = |bytes| std::str::from_utf8(bytes).map_or(KeyRef::RawText(bytes), KeyRef::Text);
-        Ok(match self {
-            Self::Int2 => with(KeyRef::Int(i64::from(i16::from_be_bytes(fixed(bytes)?)))),
-            Self::Int4 => with(KeyRef::Int(i64::from(i32::from_be_bytes(fixed(bytes)?)))),
-            Self::Int8 => with(KeyRef::Int(i64::from_be_bytes(fixed(bytes)?))),
-            Self::Bool => with(KeyRef::Text(if fixed::<1>(bytes)? == [0] { "false" } else { "true" })),
-            Self::Text | Self::Rendered => with(text(bytes)),
-            Self::Bytes => with(KeyRef::Bytes(bytes)),
-            Self::Uuid => {
-                let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-                let uuid = uuid::Uuid::from_bytes(fixed(bytes)?);
-                with(KeyRef::Text(uuid.as_hyphenated().encode_lower(&mut buffer)))
-            }
-        })
-    }
-
-    /// The value that a text of the server's stands for.
-    pub(super) fn parse(self, text: String) -> Option<KeyValue> {
-        Some(match self {
-            Self::Int2 | Self::Int4 | Self::Int8 => KeyValue::Int(text.parse().ok()?),
-            Self::Bytes => KeyValue::Bytes(hex::decode(text.strip_prefix("\\x")?).ok()?),
-            _ => KeyValue::Text(text),
-        })
-    }
-
-    fn holds(self, value: &KeyValue) -> bool {
-        match self {
-            Self::Int2 | Self::Int4 | Self::Int8 => matches!(value, KeyValue::Int(_)),
-            Self::Bytes => matches!(value, KeyValue::Bytes(_)),
-            _ => matches!(value, KeyValue::Text(_)),
-        }
-    }
 }
 
 impl KeyPart {
@@ -193,53 +124,12 @@ impl KeyPart {
 /// # Errors
 /// [`ErrorKind::Checkpoint`] where the key is not of this form: the table has changed since.
 pub(super) fn texts(parts: &[KeyPart], key: &Key) -> Result<Vec<String>> {
-    let fits = key.0.len() == parts.len() && key.0.iter().zip(parts).all(|(value, part)| part.form.holds(value));
-    if !fits {
-        return Err(Error::new(
+    let fits = key.0.len() == parts.len();
+    let texts = key.0.iter().zip(parts).map(|(value, part)| part.form.text(value));
+    texts.collect::<Option<Vec<_>>>().filter(|_| fits).ok_or_else(|| {
+        Error::new(
             ErrorKind::Checkpoint,
             "the source's key has other columns or types than the one reading stopped at",
-        ));
-    }
-    Ok(key
-        .0
-        .iter()
-        .map(|value| match value {
-            KeyValue::Int(value) => value.to_string(),
-            KeyValue::Bytes(bytes) => format!("\\x{}", hex::encode(bytes)),
-            KeyValue::Text(text) => text.clone(),
-            KeyValue::Null | KeyValue::RealBits(_) | KeyValue::RawText(_) => String::new(),
-        })
-        .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_called_the_same_whether_it_was_read_or_rendered() {
-        let read = |form: Form, bytes: &[u8]| {
-            form.read(bytes, |value| match value {
-                KeyRef::Int(value) => KeyValue::Int(value),
-                KeyRef::Text(text) => KeyValue::Text(text.to_owned()),
-                KeyRef::Bytes(bytes) => KeyValue::Bytes(bytes.to_vec()),
-                _ => KeyValue::Null,
-            })
-            .expect("well formed")
-        };
-        for (form, bytes, text) in [
-            (Form::Int2, &[0xff, 0xfe][..], "-2"),
-            (Form::Int8, &[0, 0, 0, 0, 0, 0, 1, 0][..], "256"),
-            (Form::Bool, &[1][..], "true"),
-            (Form::Text, "é".as_bytes(), "é"),
-            (Form::Bytes, &[0, 255][..], "\\x00ff"),
-            (Form::Uuid, &[0x1f; 16][..], "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f"),
-        ] {
-            assert_eq!(form.parse(text.to_owned()), Some(read(form, bytes)), "{form:?}");
-        }
-        assert_eq!(
-            Form::Int4.read(&[0], |_| ()).expect_err("four bytes").kind(),
-            ErrorKind::Internal
-        );
-    }
+        )
+    })
 }

@@ -148,6 +148,16 @@ impl Links {
         Ok(())
     }
 
+    /// Ends the moment; its connection is kept for the next one.
+    pub(super) async fn let_go(&self) -> Result<()> {
+        if let Some(mut held) = self.held.lock().await.take() {
+            let ended = held.connection.execute(sqlx::raw_sql("rollback")).await;
+            ended.map_err(|error| classify(&error))?;
+            self.give_back(held.connection);
+        }
+        Ok(())
+    }
+
     async fn forget(&self, snapshot: &str) {
         let mut held = self.held.lock().await;
         if held.as_ref().is_some_and(|holder| holder.snapshot == snapshot) {
@@ -157,7 +167,7 @@ impl Links {
 
     async fn holder<'a>(&self, held: &'a mut Option<Held>) -> Result<&'a Held> {
         if held.is_none() {
-            *held = Some(hold(&self.address).await?);
+            *held = Some(hold(self.lease().await?, self.address.database()).await?);
         }
         held.as_ref()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "the moment is gone as soon as it was there"))
@@ -170,8 +180,7 @@ async fn is_there(connection: &mut PgConnection) -> bool {
 }
 
 /// Begins a moment.
-async fn hold(address: &Address) -> Result<Held> {
-    let mut connection = address.connect(None).await?;
+async fn hold(mut connection: PgConnection, database: &str) -> Result<Held> {
     let log = log_position(&mut connection).await;
     connection
         .execute(sqlx::raw_sql("begin isolation level repeatable read read only"))
@@ -186,7 +195,7 @@ async fn hold(address: &Address) -> Result<Held> {
         .await
         .map_err(|error| classify(&error))?;
     let text = |index: usize| row.try_get::<String, _>(index).map_err(|error| classify(&error));
-    let moment = format!("{} at {}, snapshot {}, log {log}", address.database(), text(1)?, text(2)?);
+    let moment = format!("{} at {}, snapshot {}, log {log}", database, text(1)?, text(2)?);
     Ok(Held {
         snapshot: text(0)?,
         moment,

@@ -23,6 +23,7 @@ use crate::postgres::catalog;
 use crate::postgres::connect::Address;
 
 mod concern;
+mod condition;
 mod failure;
 mod intact;
 mod key;
@@ -111,6 +112,18 @@ impl Source for PostgresSource {
         let notes = subject::check(&mut connection, &shape, condition).await?;
         self.links.give_back(connection);
         Ok(notes)
+    }
+
+    async fn check_condition(&self, origin: &Origin, condition: &str) -> Result<Option<u64>> {
+        let mut connection = self.links.lease().await?;
+        let shape = shape::shape(&mut connection, origin).await?;
+        let rows = condition::check(&mut connection, &shape, condition).await?;
+        self.links.give_back(connection);
+        Ok(rows)
+    }
+
+    async fn let_go(&self) -> Result<()> {
+        self.links.let_go().await
     }
 
     async fn count_subject(&self, origin: &Origin, subject: &Subject) -> Result<u64> {

@@ -13,6 +13,7 @@ use crate::data::column::ColumnType;
 use crate::data::position::{Key, Position};
 use crate::data::stream::{ReadColumn, ReadRequest};
 use crate::postgres::error::classify;
+use crate::postgres::key_form::KeyForm;
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
@@ -43,7 +44,7 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
     }
     let mut key_fields = Vec::with_capacity(key.len());
     for part in &key {
-        let rendered = part.form == key::Form::Rendered;
+        let rendered = part.form == KeyForm::Rendered;
         let place = (!rendered)
             .then(|| columns.iter().position(|column| *column == part.column))
             .flatten();

@@ -100,3 +100,9 @@ fn one_user_moves_with_all_that_belongs_to_them_and_the_others_follow_later() {
     bento.run(&["run"]).expect(4);
     bento.check_rows();
 }
+
+#[test]
+fn the_runbook_works_from_the_first_command_to_the_last() {
+    let bento = Bento::seeded(40);
+    crate::runbook::follow("bento", &bento.project);
+}

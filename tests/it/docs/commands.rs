@@ -55,7 +55,7 @@ fn every_query_for_operators_runs_on_a_real_ledger() {
     project.run(&["run", "mappings/demo", "--batch-size", "50"]).expect(0);
     let page = pages()
         .into_iter()
-        .find(|page| page.path == "docs/operator.md")
+        .find(|page| page.path == "docs/operations.md")
         .expect("the page");
     let mut count = 0;
     for block in page.blocks().iter().filter(|block| block.info == "sql") {

@@ -34,7 +34,7 @@ pub(super) fn project(project: &str, streams: &str, at: &str) -> Project {
     write(&folder.path().join("streams.toml"), streams);
     fits(project, "project", at);
     fits(streams, "mapping", at);
-    let project = file::load(folder.path()).unwrap_or_else(|error| panic!("{at}: {error:?}"));
+    let project = file::load_any(folder.path()).unwrap_or_else(|error| panic!("{at}: {error:?}"));
     let findings = check::alone(&project, &["pocketbase", "app", "game", "target", "redis"]);
     let wrong: Vec<_> = findings
         .iter()
@@ -153,6 +153,18 @@ pub(super) fn shape<'a>(name: &str, columns: impl IntoIterator<Item = (&'a str, 
 
 /// Every stream that writes what the examples write compiles without a finding.
 fn compiles(project: &Project, at: &str) {
+    for backfill in &project.backfills {
+        let (mut backfill, table) = (backfill.clone(), players());
+        check::backfill_key(&mut backfill, &table).unwrap_or_else(|finding| panic!("{at}: {finding}"));
+        let stream = &backfill.stream;
+        let mut findings = check::shapes(stream, &table, &table);
+        match transform::compile(stream, &table, &table.key, &table) {
+            Ok(compiled) => findings.extend(compiled.warnings().iter().cloned()),
+            Err(found) => findings.extend(found),
+        }
+        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert!(findings.is_empty(), "{at}: {findings:#?}");
+    }
     for stream in project
         .streams
         .iter()

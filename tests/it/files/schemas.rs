@@ -81,7 +81,7 @@ fn schemas_accept_every_shipped_file_and_so_does_the_program() {
         let schema = if is_project { &project } else { &mapping };
         assert_eq!(faults_of(schema, &path), [""; 0], "{}", path.display());
         if is_project {
-            let loaded = file::load(path.parent().expect("a folder")).expect("good form");
+            let loaded = file::load_any(path.parent().expect("a folder")).expect("good form");
             let development = Config::load(&repository("config"), "development").expect("a good file");
             assert_eq!(check::alone(&loaded, &development.connections()), []);
         }

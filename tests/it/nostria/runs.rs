@@ -155,3 +155,9 @@ fn a_file_takes_one_stream_after_the_other() {
     let rows = |kind: &Kind| sqlite_rows(&file, &format!("select id from {}", kind.table)).len() as u64;
     assert_eq!(KINDS.iter().map(rows).sum::<u64>(), all);
 }
+
+#[test]
+fn the_runbook_works_from_the_first_command_to_the_last() {
+    let nostria = Nostria::seeded(&["documents.jsonl", "traps.jsonl"]);
+    crate::runbook::follow("nostria", &nostria.project);
+}

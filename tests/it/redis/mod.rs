@@ -11,5 +11,6 @@ mod rights;
 pub(crate) mod server;
 pub(crate) mod store;
 mod toy;
+mod undo;
 mod values;
 mod verify;

@@ -7,9 +7,9 @@ use super::store::Store;
 use super::toy::{Toy, assert_tidy, every_type, items};
 use crate::harness::text;
 
-/// Rights that suffice for a user, as docs/operator.md tells them.
+/// Rights that suffice for a user, as docs/operations.md tells them.
 pub(super) fn rights(user: &str) -> Vec<String> {
-    let text = text("docs/operator.md");
+    let text = text("docs/operations.md");
     let (_, block) = text
         .split_once(&format!("ACL SETUSER {user} on >PASSWORD"))
         .expect("the user");

@@ -93,3 +93,9 @@ fn a_change_in_one_cell_of_bytes_is_found() {
         (Some("devices"), Some(1))
     );
 }
+
+#[test]
+fn the_runbook_works_from_the_first_command_to_the_last() {
+    let vyry = Vyry::with_cql(30);
+    crate::runbook::follow("vyry", &vyry.project);
+}

@@ -3,7 +3,7 @@
 
 use arrow::record_batch::RecordBatch;
 
-use super::super::{claimant, delete, foreign_key, ledger_write, orphan};
+use super::super::{claimant, delete, foreign_key, ledger_write, orphan, undo};
 use super::PostgresSession;
 use crate::data::position::Key;
 use crate::ledger::{Checkpoint, Deletion, Removal, Suspended};
@@ -20,6 +20,9 @@ impl PostgresSession {
         self.open_transaction().await?;
         let written = async {
             self.locked(&first.stream, first.split).await?;
+            if self.target.as_ref().is_some_and(|target| target.undo.is_some()) {
+                undo::save_forgotten(&mut self.connection, &self.project, &first.stream, self.run).await?;
+            }
             ledger_write::forget(&mut self.connection, &self.project, &first.stream).await?;
             for checkpoint in splits {
                 ledger_write::put(&mut self.connection, checkpoint).await?;
@@ -61,7 +64,7 @@ impl PostgresSession {
     }
 
     /// The lease is still ours.
-    async fn fence(&mut self) -> Result<()> {
+    pub(super) async fn fence(&mut self) -> Result<()> {
         self.locked("", 0).await.map(drop)
     }
 

@@ -1,6 +1,9 @@
 //! Transactions of a session: a batch's own, or a savepoint within a rehearsal's.
 
+use super::super::{ledger_write, undo};
 use super::SqliteSession;
+use crate::ledger::undo::UNDO_SPLIT;
+use crate::ledger::{BatchEntry, Checkpoint};
 use crate::{Error, ErrorKind, Result};
 
 impl SqliteSession {
@@ -27,6 +30,23 @@ impl SqliteSession {
             "commit"
         };
         self.execute(sql, "committing a batch")
+    }
+
+    /// Writes checkpoint, ledger entry and the count of the undo log, and commits.
+    pub(super) fn commit_batch(&self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+        let log = self.batch()?.log.as_ref();
+        let written = entry.counts.inserted + entry.counts.updated;
+        ledger_write::write_checkpoint(&self.connection, checkpoint)
+            .and_then(|()| match checkpoint.split {
+                UNDO_SPLIT => Ok(()),
+                ..0 => ledger_write::not_empty(&self.connection, checkpoint),
+                _ => Ok(()),
+            })
+            .and_then(|()| ledger_write::write_batch(&self.connection, &self.identity.project, entry))
+            .and_then(|()| log.map_or(Ok(()), |log| undo::add_logged(&self.connection, log, written)))
+            .map_err(|error| self.failed(&error, "writing the checkpoint"))
+            .and_then(|()| self.close_transaction())
+            .map_err(|error| self.give_up(error))
     }
 
     pub(super) fn undo_transaction(&self) -> Result<()> {

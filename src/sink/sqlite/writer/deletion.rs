@@ -28,6 +28,8 @@ impl Writer {
         let mut referring = self.referring(connection)?;
         let table = format!("main.{}", quote(&self.table));
         let mut delete = self.prepare(connection, &format!("delete from {table} where {}", self.by_key))?;
+        let mut logging = self.logging(connection)?;
+        let places: Vec<usize> = (0..cells.len()).collect();
         let mut deletion = Deletion::default();
         let mut left: Vec<usize> = (0..keys.num_rows()).collect();
         // A row that another of them refers to comes after it.
@@ -38,6 +40,7 @@ impl Writer {
                 if self.referred(&mut referring, &cells, row)?.is_some() {
                     stay.push(row);
                 } else {
+                    self.log_deletion(logging.as_mut(), &cells, &places, (row, true))?;
                     deletion.deleted += u64::from(self.delete_one(connection, &mut delete, &cells, row)?);
                 }
             }
@@ -58,7 +61,7 @@ impl Writer {
     }
 
     /// The values of the key's columns, in their order.
-    fn key_cells<'a>(&'a self, keys: &'a RecordBatch) -> Result<Vec<Cells<'a>>> {
+    pub(super) fn key_cells<'a>(&'a self, keys: &'a RecordBatch) -> Result<Vec<Cells<'a>>> {
         if keys.num_columns() != self.key.len() {
             return Err(Error::new(ErrorKind::Internal, "keys have other columns than their stream's"));
         }

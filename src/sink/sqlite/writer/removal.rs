@@ -34,6 +34,10 @@ impl Writer {
     pub(in crate::sink::sqlite) fn delete(&self, connection: &Connection, rows: &RecordBatch, which: &[usize]) -> Result<()> {
         let cells = self.cells(rows)?;
         let table = format!("main.{}", quote(&self.table));
+        let mut logging = self.logging(connection)?;
+        for row in which {
+            self.log_deletion(logging.as_mut(), &cells, &self.key, (*row, false))?;
+        }
         for table in [table.as_str(), ORPHANS] {
             let mut delete = self.prepare(connection, &format!("delete from {table} where {}", self.by_key))?;
             for row in which {

@@ -1,0 +1,57 @@
+//! How a batch begins and ends.
+
+use super::super::{ledger_write, sequence, undo};
+use super::aside::no_stream;
+use super::{PostgresSession, execute};
+use crate::ledger::{BatchEntry, Checkpoint};
+use crate::{Error, ErrorKind, Result};
+
+impl PostgresSession {
+    pub(super) async fn begin_batch(&mut self, sequence: i64) -> Result<()> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        let (stream, off) = (target.stream.clone(), target.firing.off.clone());
+        let (split, restart) = (target.split, target.restart);
+        let logs = target.undo.is_some();
+        if crate::ledger::BARE {
+            return if off.is_empty() { Ok(()) } else { self.execute(&off).await };
+        }
+        let mut found = self.locked(&stream, split).await?;
+        if restart {
+            if logs {
+                undo::save_forgotten(&mut self.connection, &self.project, &stream, self.run).await?;
+            }
+            ledger_write::forget(&mut self.connection, &self.project, &stream).await?;
+            found = None;
+        }
+        let there = found.map_or(0, |checkpoint| checkpoint.sequence);
+        if there != sequence {
+            return Err(Error::new(
+                ErrorKind::Checkpoint,
+                format!("stream `{stream}` has {there} batches in the target, where {sequence} were expected"),
+            )
+            .hint("another run has moved it on: run again"));
+        }
+        if logs {
+            self.execute(undo::LOOKUPS).await?;
+        }
+        if !off.is_empty() {
+            self.execute(&off).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        if !target.firing.on.is_empty() {
+            execute(&mut self.connection, &target.firing.on).await?;
+        }
+        if !crate::ledger::BARE {
+            ledger_write::advance(&mut self.connection, checkpoint, entry).await?;
+        }
+        if checkpoint.complete && !self.dry_run {
+            // A stream that is complete is not finished again: after this commit nothing may be left.
+            sequence::set(&mut self.connection, &target.sequences).await?;
+        }
+        self.close_transaction().await
+    }
+}
