@@ -20,8 +20,16 @@ impl ScyllaSession {
         Portion::of(&open.layout, rows, self.clock.now())
     }
 
-    /// Writes rows that are encoded.
-    pub(super) async fn place(&mut self, mut portion: Portion) -> Result<Written> {
+    /// Writes rows that are encoded. Where the table is not as it was planned, that is what is told,
+    /// whoever noticed it: a statement that the server refuses, or a row that was read back.
+    pub(super) async fn place(&mut self, portion: Portion) -> Result<Written> {
+        match self.place_rows(portion).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Missing | ErrorKind::Validation) => Err(self.changed(error).await),
+            placed => placed,
+        }
+    }
+
+    async fn place_rows(&mut self, mut portion: Portion) -> Result<Written> {
         let stamp = self.stamp();
         let open = self.stream.as_ref().ok_or_else(not_open)?;
         let batch = self.batch.as_ref().ok_or_else(no_batch)?;
@@ -58,11 +66,7 @@ impl ScyllaSession {
         }
         self.reach(portion.len() as u64).await?;
         let open = self.stream.as_ref().ok_or_else(not_open)?;
-        let sent = send::rows(&self.shared, &open.statements, &portion, &wanted).await;
-        let confirmed = match sent {
-            Err(error) if error.kind() == ErrorKind::Missing => return Err(self.changed(error).await),
-            sent => sent?,
-        };
+        let confirmed = send::rows(&self.shared, &open.statements, &portion, &wanted).await?;
         let open = self.stream.as_mut().ok_or_else(not_open)?;
         if confirmed != wanted.len() as u64 {
             return Err(read_back::unconfirmed(open, wanted.len() as u64, confirmed));
@@ -74,15 +78,17 @@ impl ScyllaSession {
         Ok(written)
     }
 
-    /// The table is not as it was: which of its columns, if one is gone.
+    /// Where the table is not as it was: which of its columns is gone.
     async fn changed(&self, error: Error) -> Error {
         let Some(open) = &self.stream else { return error };
+        let wrong_rows = error.kind() == ErrorKind::Validation;
         let table = match self.shared.keyspace.refresh().await {
             Ok(()) => self.shared.keyspace.described(&open.target.table),
-            Err(error) => return error,
+            Err(away) => return if wrong_rows { error } else { away },
         };
         match table.map(|table| Layout::of(&table, &open.target)) {
             Some(Err(gone)) => gone,
+            Some(Ok(_)) if wrong_rows => error,
             Some(Ok(_)) => error.during(format_args!("stream `{}`", open.target.stream)),
             None => Error::new(
                 ErrorKind::Missing,
