@@ -12,7 +12,7 @@ use super::rejects::RejectGroup;
 use super::table::{Align, Grid};
 use super::verify::Verified;
 use crate::Error;
-use crate::pipeline::report::{NotCovered, RunReport, RunStatus, SpentReport, StreamReport, StreamStatus};
+use crate::pipeline::report::{NotCovered, ReasonCount, RunReport, RunStatus, SpentReport, StreamReport, StreamStatus};
 use crate::pipeline::subject::SubjectKey;
 use crate::verify::report::VerifyReport;
 
@@ -172,17 +172,26 @@ fn outcome(report: &RunReport, aside: &str) -> String {
 
 /// The rejects of a run, by stream, reason and column; empty where there are none.
 pub(super) fn rejects(report: &RunReport) -> String {
+    let streams = report.streams.iter();
+    let told = streams.map(|stream| {
+        (
+            stream.name.as_str(),
+            &stream.reasons[..],
+            stream.rejects_open.saturating_sub(stream.rejected),
+        )
+    });
+    reject_lines(told, report.dry_run)
+}
+
+/// The same of names, each with the reasons of this run and the number of rejects that were open before.
+pub(super) fn reject_lines<'a>(told: impl Iterator<Item = (&'a str, &'a [ReasonCount], u64)>, dry_run: bool) -> String {
     let mut lines = vec!["rejects:".to_owned()];
-    for stream in &report.streams {
-        let groups = stream
-            .reasons
-            .iter()
-            .map(|reason| RejectGroup::of_report(&stream.name, reason));
+    for (name, reasons, earlier) in told {
+        let groups = reasons.iter().map(|reason| RejectGroup::of_report(name, reason));
         lines.extend(groups.map(|group| format!("  {}", group.line())));
-        let earlier = stream.rejects_open.saturating_sub(stream.rejected);
-        if earlier > 0 && !report.dry_run {
+        if earlier > 0 && !dry_run {
             let rows = figures::counted(earlier, "row");
-            lines.push(format!("  {}: {rows} rejected before, still open", visible(&stream.name)));
+            lines.push(format!("  {}: {rows} rejected before, still open", visible(name)));
         }
     }
     if lines.len() > 1 { lines.join("\n") } else { String::new() }

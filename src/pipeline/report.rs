@@ -24,6 +24,18 @@ pub enum RunStatus {
     Failed,
 }
 
+impl RunStatus {
+    /// Exit code of a process that ended so, by the kind of the error that stopped it.
+    pub(super) fn exit_code(self, error_kind: Option<ErrorKind>) -> u8 {
+        match self {
+            Self::Done => error::EXIT_DONE,
+            Self::Rejects | Self::TooManyRejects => error::EXIT_REJECTS,
+            Self::Interrupted => error::EXIT_INTERRUPTED,
+            Self::Failed => error_kind.map_or(error::EXIT_FAILED, |kind| kind.policy().exit),
+        }
+    }
+}
+
 /// How far a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -214,11 +226,6 @@ impl RunReport {
     /// Exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.status {
-            RunStatus::Done => error::EXIT_DONE,
-            RunStatus::Rejects | RunStatus::TooManyRejects => error::EXIT_REJECTS,
-            RunStatus::Interrupted => error::EXIT_INTERRUPTED,
-            RunStatus::Failed => self.error_kind.map_or(error::EXIT_FAILED, |kind| kind.policy().exit),
-        }
+        self.status.exit_code(self.error_kind)
     }
 }

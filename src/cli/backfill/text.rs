@@ -6,7 +6,7 @@ use crate::cli::figures;
 use crate::cli::intent::BackfillIntent;
 use crate::cli::next::{self, Step};
 use crate::cli::output::visible;
-use crate::cli::rejects::RejectGroup;
+use crate::cli::summary::reject_lines;
 use crate::cli::table::{Align, Grid};
 use crate::pipeline::backfill::{BackfillReport, Backfilled};
 use crate::pipeline::report::{RunStatus, StreamStatus};
@@ -125,20 +125,15 @@ pub(super) fn compared(compared: &[Recomputed], color: bool) -> String {
 
 /// The rejects of a run, by reason and column; empty where there are none.
 pub(super) fn rejects(report: &BackfillReport) -> String {
-    let mut lines = vec!["rejects:".to_owned()];
-    for backfill in &report.backfills {
-        let groups = backfill
-            .reasons
-            .iter()
-            .map(|reason| RejectGroup::of_report(&backfill.name, reason));
-        lines.extend(groups.map(|group| format!("  {}", group.line())));
-        let earlier = backfill.rejects_open.saturating_sub(backfill.rejected);
-        if earlier > 0 && !report.dry_run {
-            let rows = figures::counted(earlier, "row");
-            lines.push(format!("  {}: {rows} rejected before, still open", visible(&backfill.name)));
-        }
-    }
-    if lines.len() > 1 { lines.join("\n") } else { String::new() }
+    let told = report.backfills.iter();
+    let told = told.map(|one| {
+        (
+            one.name.as_str(),
+            &one.reasons[..],
+            one.rejects_open.saturating_sub(one.rejected),
+        )
+    });
+    reject_lines(told, report.dry_run)
 }
 
 /// What can be done next.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::plan::PlannedStream;
 use super::super::report::{ReasonCount, RunStatus, StreamStatus};
 use crate::data::counts::Counts;
-use crate::error::{self, ErrorKind};
+use crate::error::ErrorKind;
 
 /// One backfill. read = updated + skipped + rejected.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,11 +107,6 @@ impl BackfillReport {
     /// Exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.status {
-            RunStatus::Done => error::EXIT_DONE,
-            RunStatus::Rejects | RunStatus::TooManyRejects => error::EXIT_REJECTS,
-            RunStatus::Interrupted => error::EXIT_INTERRUPTED,
-            RunStatus::Failed => self.error_kind.map_or(error::EXIT_FAILED, |kind| kind.policy().exit),
-        }
+        self.status.exit_code(self.error_kind)
     }
 }
