@@ -69,6 +69,12 @@ else
     step "dependency rules: cargo-deny is not installed, deny.toml is not checked"
 fi
 
+# In CI, and where it is asked for: it takes a build with optimisation, which nothing else here needs.
+if [ "${CI:-}" = true ] || [ "${INSTRUCTIONS:-}" = 1 ]; then
+    step "instructions"
+    scripts/instructions.sh
+fi
+
 # Library, program and integration tests. Benchmarks are only compiled (by the lints), and the
 # crate keeps its examples in tests: a documentation test links the expression crates once more.
 step "tests"

@@ -10,6 +10,7 @@ use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::table::{ForeignKey, TableName};
 
+pub mod deferred;
 pub mod undo;
 
 /// No checkpoints and no validation, to measure what they cost: only in a program built for the

@@ -2,16 +2,21 @@
 # How fast dbferry moves two Postgres tables into another database of the same server, beside
 #   copy      psql COPY TO STDOUT (binary) | psql COPY FROM STDIN (binary), table after table, into
 #             the same tables with the same indexes in place: one connection on each side
+#   copies    the same with both tables side by side: two connections on each side
 #   dump      pg_dump -Fc -Z0 | pg_restore, which makes the tables, and the indexes afterwards
-# dbferry runs with one connection on each side (jobs = 1, no splits), and as `splits` with every
-# table cut into key ranges that move side by side.
+#   dumps     pg_dump -Fd -j2, then pg_restore -j2
+#   upsert    psql loading a temporary table by COPY, then INSERT … ON CONFLICT DO UPDATE … WHERE a
+#             row differs, into tables that hold all of it: nothing changes
+# dbferry runs with one connection on each side (jobs = 1, no splits), as `two` with two, as `splits` with
+# every table cut into key ranges that move side by side, and as `over` with `on_conflict = "update"`
+# into tables that hold all of it.
 # Called by scripts/bench.sh, which says what the variables mean.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$repository/scripts/bench/measure.sh"
 project=$repository/benches/postgres
 rows=${ROWS:-1000000}
-with=${WITH:-dbferry splits copy dump}
+with=${WITH:-dbferry copy two splits copies dump dumps over upsert}
 [ "${BARE:-}" = 1 ] && with="$with bare"
 from=$server/dbferry_bench_source
 to=$server/dbferry_bench
@@ -60,6 +65,73 @@ measure_copy() {
     check_counts "$1"
 }
 
+measure_two() { dbferry "$DBFERRY" two "$1"; }
+
+# What a move pipes through for a table.
+piped() { echo "'$psql' -Xq -v ON_ERROR_STOP=1 '$from' -c \"copy $1 to stdout (format binary)\" | '$psql' -Xq -v ON_ERROR_STOP=1 '$to'"; }
+
+measure_copies() {
+    fresh_database dbferry_bench "$project/target.sql"
+    warm
+    timed copies bash -c "set -euo pipefail
+        $(piped users) -c 'copy users from stdin (format binary)' &
+        $(piped posts) -c 'copy posts from stdin (format binary)'
+        wait \$!"
+    check_counts "$1"
+}
+
+measure_dumps() {
+    fresh_database dbferry_bench
+    warm
+    rm -rf "$scratch/dumps"
+    timed dumps bash -c "set -euo pipefail
+        '$postgres_bin/pg_dump' -Fd -j2 -Z0 -f '$scratch/dumps' -t users -t posts '$from'
+        '$postgres_bin/pg_restore' -j2 --no-owner -d '$to' '$scratch/dumps'"
+    check_counts "$1"
+    rm -rf "$scratch/dumps"
+}
+
+# Tables that hold everything already.
+filled() {
+    fresh_database dbferry_bench "$project/target.sql"
+    local table
+    for table in users posts; do
+        bash -c "set -euo pipefail; $(piped $table) -c 'copy $table from stdin (format binary)'"
+        sql dbferry_bench "vacuum analyze $table"
+    done
+    warm
+}
+
+measure_over() {
+    rm -rf "$scratch/over"
+    cp -r "$project" "$scratch/over"
+    sed -i 's/^key = .*/&\non_conflict = "update"/' "$scratch/over/streams.toml"
+    filled
+    (cd "$scratch/over" && BENCH_SOURCE_URL="$from?sslmode=disable" BENCH_TARGET_URL="$to?sslmode=disable" \
+        timed over "$DBFERRY" run . --env one)
+    check_counts "$1"
+}
+
+# upsert TABLE: what the server does when it is left alone with it.
+upsert() {
+    local all changed
+    all=$(sql dbferry_bench "select string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' order by attnum)
+        from pg_attribute where attrelid = '$1'::regclass and attnum > 0 and attname <> 'id'")
+    changed=$(sql dbferry_bench "select '(' || string_agg('t.' || quote_ident(attname), ', ' order by attnum) || ') is distinct from (' ||
+        string_agg('excluded.' || quote_ident(attname), ', ' order by attnum) || ')'
+        from pg_attribute where attrelid = '$1'::regclass and attnum > 0")
+    echo "$(piped "$1") -c 'create temporary table incoming (like $1)' -c 'copy incoming from stdin (format binary)' \
+        -c 'insert into $1 as t select * from incoming on conflict (id) do update set $all where $changed'"
+}
+
+measure_upsert() {
+    filled
+    timed upsert bash -c "set -euo pipefail
+        $(upsert users)
+        $(upsert posts)"
+    check_counts "$1"
+}
+
 measure_dump() {
     fresh_database dbferry_bench
     warm
@@ -79,3 +151,12 @@ sql postgres "drop database if exists dbferry_bench"
 
 printf '\nPostgres to Postgres: %d users and %d posts, median of %d\n\n' "$rows" "$((rows * 2))" "$runs"
 table $((rows * 3)) copy "${names[@]}"
+# What is to be compared with what: each with its own limit.
+ratio() {
+    [[ " $with " == *" $1 "* && " $with " == *" $2 "* ]] || return 0
+    awk -v one="$(median "$1" 2)" -v other="$(median "$2" 2)" -v names="$1 / $2" 'BEGIN { printf "%-18s %.2f\n", names, one / other }'
+}
+echo
+ratio two copies
+ratio two dumps
+ratio over upsert

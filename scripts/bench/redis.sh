@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How fast dbferry writes an SQLite file into a Redis server, beside
 #   pipe      redis-cli --pipe with the same commands from a ready file
+#   postgres  dbferry moving the same rows from a Postgres database
 #   verify    (only where WITH names it) dbferry verify of what dbferry has written
 # One hash with a time to live for each row of one table, one member of a sorted set for each row of
 # another. Every measurement has a server of its own that keeps nothing on disk; what it holds
@@ -11,7 +12,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$repository/scripts/bench/measure.sh"
 project=$repository/benches/redis
 rows=${ROWS:-1000000}
-with=${WITH:-dbferry pipe}
+with=${WITH:-dbferry postgres pipe}
 port=${DBFERRY_BENCH_REDIS_PORT:-56390}
 need sqlite3=sqlite3
 # One at a time: the port is the same, and so is what is measured by the clock.
@@ -118,6 +119,35 @@ measure_dbferry() {
     (cd "$project" && BENCH_SOURCE=$source BENCH_TARGET_URL="redis://127.0.0.1:$port/0" \
         timed redis_dbferry "$DBFERRY" run . --env bench) || exit 1
     tell_server dbferry
+    check_values "$1"
+    stop
+}
+
+# The tables of the SQLite file in a Postgres database.
+postgres_source() {
+    local stamp
+    stamp=$(basename "$source")
+    [ "$(sql dbferry_bench_redis "select obj_description('profiles'::regclass)" 2>/dev/null)" != "$stamp" ] || return 0
+    say "filling the tables of the Postgres source"
+    fresh_database dbferry_bench_redis
+    sql dbferry_bench_redis "create table profiles (id text primary key, username text not null, level integer not null,
+            xp integer not null, rating integer not null, region text not null);
+        create table leaderboard (user_id text primary key, season text not null, score integer not null)"
+    local table
+    for table in profiles leaderboard; do
+        sqlite3 -csv "$source" "select * from $table" | "$psql" -Xq -v ON_ERROR_STOP=1 "$server/dbferry_bench_redis" -c "copy $table from stdin (format csv)"
+    done
+    sql dbferry_bench_redis "vacuum analyze"
+    sql dbferry_bench_redis "comment on table profiles is '$stamp'"
+}
+
+measure_postgres() {
+    postgres_source
+    fresh_server
+    sql dbferry_bench_redis "select count(username) from profiles; select count(season) from leaderboard" >/dev/null
+    (cd "$project" && BENCH_SOURCE_URL="$server/dbferry_bench_redis?sslmode=disable" BENCH_TARGET_URL="redis://127.0.0.1:$port/0" \
+        timed redis_postgres "$DBFERRY" run . --env postgres) || exit 1
+    tell_server postgres
     check_values "$1"
     stop
 }

@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
 # How fast dbferry moves a PocketBase-like database into typed Postgres tables, beside
-#   copy      the server's own limit: \copy of the same rows from a ready binary file into the same
-#             tables, with the same indexes in place
+#   keyless   the server's own limit: \copy of the same rows from a ready binary file into the same
+#             tables without their primary keys, which are added then
+#   copy      the same with the keys in place
 #   pgloader  Debian's pgloader moving the same SQLite file (it makes the tables itself, with the
 #             types it chooses, and afterwards the indexes that it recognises)
+#   sling     sling moving the same file (it makes the tables itself, and no index)
 # Called by scripts/bench.sh, which says what the variables mean.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$repository/scripts/bench/measure.sh"
 project=$repository/benches/sqlite
 rows=${ROWS:-500000}
-with=${WITH:-dbferry copy pgloader}
+with=${WITH:-dbferry keyless copy pgloader sling}
 [ "${BARE:-}" = 1 ] && with="$with bare"
 need sqlite3=sqlite3
 [[ " $with " != *" pgloader "* ]] || need pgloader=pgloader
+
+sling=$scratch/sling/bin/sling-linux-amd64
+if [[ " $with " == *" sling "* && ! -x "$sling" ]]; then
+    say "fetching sling"
+    need python3=python3 pip3=python3-pip
+    # The package is the program and little else: no environment is needed for it.
+    pip3 download -q --disable-pip-version-check --no-deps -d "$scratch" sling-linux-amd64==1.4.11 >&2
+    rm -rf "$scratch/sling.new"
+    python3 -m zipfile -e "$scratch"/sling_linux_amd64-1.4.11-*.whl "$scratch/sling.new"
+    mv "$scratch/sling.new/sling_linux_amd64" "$scratch/sling"
+    chmod +x "$sling"
+fi
 
 # --- data ------------------------------------------------------------------------------------
 
@@ -62,6 +76,28 @@ measure_copy() {
     check_counts dbferry_bench "$1"
 }
 
+measure_keyless() {
+    [ -f "$scratch/users_$1.copy" ] || { say "run dbferry before keyless: its tables give the binary files"; exit 1; }
+    sed 's/ primary key/ not null/' "$project/target.sql" >"$scratch/keyless.sql"
+    fresh_database dbferry_bench "$scratch/keyless.sql"
+    cat "$scratch"/*.copy >/dev/null
+    timed keyless "$psql" -Xq -v ON_ERROR_STOP=1 "$server/dbferry_bench" \
+        -c "\\copy users from '$scratch/users_$1.copy' with (format binary)" \
+        -c "\\copy matches from '$scratch/matches_$1.copy' with (format binary)" \
+        -c "alter table users add primary key (id)" -c "alter table matches add primary key (id)"
+    check_counts dbferry_bench "$1"
+}
+
+measure_sling() {
+    fresh_database dbferry_bench
+    cat "$source" >/dev/null
+    local move="'$sling' run --src-conn BENCH_FROM --tgt-conn BENCH_TO --mode full-refresh"
+    HOME=$scratch SLING_DISABLE_TELEMETRY=TRUE BENCH_FROM="sqlite://$source" BENCH_TO="$server/dbferry_bench?sslmode=disable" \
+        timed sling bash -c "$move --src-stream main.users --tgt-object public.users &&
+            $move --src-stream main.matches --tgt-object public.matches"
+    check_counts dbferry_bench "$1"
+}
+
 measure_pgloader() {
     fresh_database dbferry_bench
     # With its default of 100000 prefetched rows it runs out of its heap of 1 GB here; its manual's
@@ -84,7 +120,7 @@ make_durable
 results=$scratch/results.txt
 : >"$results"
 source=$(source_database "$rows")
-if [[ " $with " == *" copy "* ]]; then
+if [[ " $with " == *" copy "* || " $with " == *" keyless "* ]]; then
     say "filling the tables once, for the binary files"
     measure_dbferry "$rows" >/dev/null
     for table in users matches; do
@@ -103,7 +139,9 @@ fi
 sql postgres "drop database if exists dbferry_bench"
 
 printf '\nSQLite to Postgres: %d users and %d matches, median of %d\n\n' "$rows" "$((rows * 2))" "$runs"
-table $((rows * 3)) copy "${names[@]}"
+limit=copy
+[[ " $with " != *" keyless "* ]] || limit=keyless
+table $((rows * 3)) "$limit" "${names[@]}"
 if grep -q '^tenth' "$results"; then
     awk -v seconds="$(median tenth 2)" -v peak="$(median tenth 3)" -v rows="$((small * 3))" 'BEGIN {
         printf "%-10s %9.2f %12d %14s %9.1f MB   (a tenth of the rows)\n", "dbferry", seconds, rows / seconds, "-", peak * 1024 / 1e6

@@ -14,6 +14,7 @@ mod backfill;
 mod backup;
 mod clean;
 mod introspect;
+mod memory;
 mod repair;
 mod rollback;
 mod runs;
@@ -24,6 +25,7 @@ pub(super) use backfill::BackfillArguments;
 pub(super) use backup::{BackupArguments, BackupCommand, RestoreArguments, ToolArguments};
 pub(super) use clean::CleanArguments;
 pub(super) use introspect::IntrospectArguments;
+pub(super) use memory::MemoryArguments;
 pub(super) use repair::RepairArguments;
 pub(super) use rollback::{ChangedRows, RollbackArguments};
 pub(super) use runs::{RunsArguments, RunsCommand};
@@ -104,6 +106,7 @@ Examples:
   dbferry run mappings/game --dry-run
   dbferry run mappings/game --env embedded --apply-schema
   dbferry run mappings/game --only players,games --batch-size 10000
+  dbferry run mappings/game --max-rows-per-second 2000
   dbferry run mappings/game --max-rejects 100
   dbferry run mappings/game --retry-rejects
   dbferry run mappings/game --verify --report verify.html
@@ -276,9 +279,18 @@ pub(super) struct RunArguments {
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// Rows that commit together at most, instead of the configuration's `batch_rows_max`
+    /// Rows that commit together, instead of as many as turn out to be best, up to the configuration's
+    /// `batch_rows_max`
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) batch_size: Option<u64>,
+
+    /// Rows in a second at most, of all streams together, instead of the configuration's
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_rows_per_second: Option<u64>,
+
+    /// Bytes of the sources in a second at most, of all streams together, instead of the configuration's
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_bytes_per_second: Option<u64>,
 
     /// Move only the rows of one subject, such as user=42; every stream says how it finds them
     #[arg(long = "for", value_name = "SUBJECT=KEY", value_parser = super::intent::subject, conflicts_with_all = ["restart", "retry_rejects"])]
@@ -292,6 +304,9 @@ pub(super) struct RunArguments {
     /// Streams moved side by side at most, instead of the configuration's `jobs`
     #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
+
+    #[command(flatten)]
+    pub(super) memory: MemoryArguments,
 
     /// Forget checkpoints and move the streams from their beginning
     #[arg(long, conflicts_with = "retry_rejects")]

@@ -212,8 +212,11 @@ impl RunIntent {
         let plan = plan::Options {
             only: typed.only.only,
             batch_rows_max: typed.batch_size,
+            rows_per_second_max: typed.max_rows_per_second,
+            bytes_per_second_max: typed.max_bytes_per_second,
             max_rejects: typed.max_rejects,
             jobs: typed.jobs.map(usize::from),
+            memory_limit: typed.memory.memory_limit,
             subject: typed.subject,
             since_last: typed.since_last,
             undo: typed.undo,
@@ -255,11 +258,20 @@ impl RunIntent {
         if let Some(rows) = self.plan.batch_rows_max {
             words.extend(["--batch-size".to_owned(), rows.to_string()]);
         }
+        if let Some(rows) = self.plan.rows_per_second_max {
+            words.extend(["--max-rows-per-second".to_owned(), rows.to_string()]);
+        }
+        if let Some(bytes) = self.plan.bytes_per_second_max {
+            words.extend(["--max-bytes-per-second".to_owned(), bytes.to_string()]);
+        }
         if let Some(rows) = self.plan.max_rejects.filter(|_| !more.contains(&"--max-rejects")) {
             words.extend(["--max-rejects".to_owned(), rows.to_string()]);
         }
         if let Some(jobs) = self.plan.jobs {
             words.extend(["--jobs".to_owned(), jobs.to_string()]);
+        }
+        if let Some(megabytes) = self.plan.memory_limit {
+            words.extend(["--memory-limit".to_owned(), megabytes.to_string()]);
         }
         if let Some(SubjectKey { name, key }) = &self.plan.subject {
             words.extend(["--for".to_owned(), quoted(&format!("{name}={key}"))]);

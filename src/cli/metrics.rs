@@ -193,7 +193,7 @@ fn heard(project: &str, streams: &mut Vec<(String, State)>, event: &Event) {
         }
         Event::Spent { connection, spent } => paid(project, connection, *spent),
         // What is rejected is counted with its batch.
-        Event::Rejected { .. } | Event::Warning { .. } | Event::Held { .. } => {}
+        Event::Rejected { .. } | Event::Warning { .. } | Event::Held { .. } | Event::Building { .. } | Event::Built { .. } => {}
     }
 }
 

@@ -18,8 +18,8 @@ use crate::data::stream::Origin;
 use crate::ledger::Checkpoint;
 use crate::mapping::Stream;
 use crate::mapping::stream::From;
-use crate::pipeline::foreign_keys;
 use crate::pipeline::report::StreamStatus;
+use crate::pipeline::{deferred, foreign_keys};
 use crate::sink::Sink;
 use crate::source::{self, Source};
 use crate::{Result, error};
@@ -111,6 +111,7 @@ async fn gather(files: &Files, invocation: &Invocation, look: Look) -> Result<St
         let open: BTreeMap<String, u64> = sink.reject_counts(project).await?.into_iter().collect();
         read_rejects(sink.as_ref(), project, &mut groups).await?;
         warnings.extend(foreign_keys::still_away(sink.as_ref(), project).await?);
+        warnings.extend(deferred::still_away(sink.as_ref(), project).await?);
         ledgers.insert(name, (sink, checkpoints, open));
     }
     let sources = open_sources(files, &streams, &mut warnings).await?;

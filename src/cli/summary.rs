@@ -106,7 +106,28 @@ pub(super) fn text(report: &RunReport, color: bool) -> String {
         }
         grid.total(line("total", sums, report.seconds, ""));
     }
-    format!("{}\n{}{}\n", grid.render(), paid(report), outcome(report, ""))
+    let aside = paid(report) + &held_back(report);
+    format!("{}\n{aside}{}\n", grid.render(), outcome(report, ""))
+}
+
+/// A line that says how long the run was held back, its streams together; empty where it was not.
+fn held_back(report: &RunReport) -> String {
+    let sum = |seconds: fn(&StreamReport) -> f64| -> Option<String> {
+        let sum = Duration::try_from_secs_f64(report.streams.iter().map(seconds).sum()).unwrap_or_default();
+        (!sum.is_zero()).then(|| figures::duration(sum))
+    };
+    let waited = sum(|stream| stream.waited_seconds).map(|time| format!("{time} by its rate"));
+    let paused = sum(|stream| stream.paused_seconds).map(|time| format!("{time} in pauses"));
+    let held: Vec<_> = waited.into_iter().chain(paused).collect();
+    if held.is_empty() {
+        return String::new();
+    }
+    let together = if report.streams.len() > 1 {
+        ", all streams together"
+    } else {
+        ""
+    };
+    format!("held back: {}{together}\n", held.join(", "))
 }
 
 /// A line for each source connection that is paid for by what is asked of it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use super::kinds::KindCounts;
+use super::memory::Held;
 use super::position::{KeyBuffer, Position};
 use super::reject::Reject;
 
@@ -31,6 +32,8 @@ pub struct SourceBatch {
     pub row_json: RowJson,
     /// Bytes that the rows take in the source, roughly; for progress.
     pub bytes: u64,
+    /// What was taken of the process's memory for it.
+    pub memory: Held,
 }
 
 impl SourceBatch {

@@ -12,6 +12,7 @@ pub mod json_schema;
 pub mod keyed;
 pub mod kinds;
 pub(crate) mod list;
+pub mod memory;
 pub mod piece;
 pub mod position;
 mod quoted;

@@ -225,6 +225,18 @@ pub enum Position {
         /// The split's upper bound; `None` for the stream's last split.
         until: Option<Key>,
     },
+    /// Within a table that is read as it is stored, whose rows have numbered places there.
+    Stored {
+        /// Place of the last row read; `None` before the first one, and where only its key is known.
+        place: Option<i64>,
+        /// Key of that row. Whoever goes on makes sure that the place is still that row's.
+        key: Option<Key>,
+        /// Version of the source's layout: another one may have given every row another place.
+        layout: Option<i64>,
+        /// The table is read over what an earlier reading of it brought, whose place is void.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
     /// Within a range of a source that hands out pages in an order of its own. The texts are the
     /// source's and opaque to everybody else.
     Range {
@@ -260,21 +272,42 @@ impl Position {
     /// Whether rows may come from here that were brought before.
     #[must_use]
     pub const fn meets_again(&self) -> bool {
-        matches!(self, Self::Range { again: true, .. } | Self::Changes { .. })
+        matches!(
+            self,
+            Self::Range { again: true, .. } | Self::Stored { again: true, .. } | Self::Changes { .. }
+        )
     }
 
-    /// The beginning of the range, to read it over what is there; `None` where it is no range.
+    /// The beginning of the range or the table, to read it over what is there; `None` where there is
+    /// no such thing.
     #[must_use]
     pub fn anew(&self) -> Option<Self> {
-        let Self::Range { range, changes, .. } = self else {
-            return None;
-        };
-        Some(Self::Range {
-            range: range.clone(),
-            after: None,
-            changes: changes.clone(),
-            again: true,
-        })
+        match self {
+            Self::Range { range, changes, .. } => Some(Self::Range {
+                range: range.clone(),
+                after: None,
+                changes: changes.clone(),
+                again: true,
+            }),
+            Self::Stored { .. } => Some(Self::Stored {
+                place: None,
+                key: None,
+                layout: None,
+                again: true,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The place behind the row with this key, in a table that is read as it is stored.
+    #[must_use]
+    pub const fn behind(key: Key) -> Self {
+        Self::Stored {
+            place: None,
+            key: Some(key),
+            layout: None,
+            again: false,
+        }
     }
 
     /// Where following the changes of a range begins; `None` where that was not recorded.
@@ -295,13 +328,14 @@ impl Position {
         matches!(self, Self::Within { .. } | Self::Range { .. } | Self::Changes { .. })
     }
 
-    /// The key after which reading goes on; `None` from the beginning, and where the place is no
-    /// key.
+    /// Key of the row after which reading goes on, in key order or as rows are stored; `None` from
+    /// the beginning, and where the place is no row's.
     #[must_use]
     pub const fn after(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),
             Self::Within { after, .. } => after.as_ref(),
+            Self::Stored { key, .. } => key.as_ref(),
             Self::End | Self::Range { .. } | Self::Changes { .. } => None,
         }
     }
@@ -311,7 +345,7 @@ impl Position {
     pub const fn until(&self) -> Option<&Key> {
         match self {
             Self::Within { until, .. } => until.as_ref(),
-            Self::Key(_) | Self::End | Self::Range { .. } | Self::Changes { .. } => None,
+            Self::Key(_) | Self::End | Self::Stored { .. } | Self::Range { .. } | Self::Changes { .. } => None,
         }
     }
 
@@ -336,6 +370,12 @@ impl Position {
                 range,
                 after,
                 changes: read.or_else(|| changes.clone()),
+                again: *again,
+            },
+            (Some(Self::Stored { again, .. }), Self::Stored { place, key, layout, .. }) => Self::Stored {
+                place,
+                key,
+                layout,
                 again: *again,
             },
             (_, read) => read,
@@ -444,6 +484,24 @@ mod tests {
         assert_eq!(followed.to_json(), r#"{"changes":{"range":"r","after":"c"}}"#);
         assert!(followed.meets_again() && anew.meets_again() && !first.meets_again());
         assert_eq!(range(Some("p1"), None, false).followed(), None);
+    }
+
+    #[test]
+    fn a_table_that_is_read_as_it_is_stored_keeps_that_it_is_read_again() {
+        let stored = |place: i64, again| Position::Stored {
+            place: Some(place),
+            key: Some(Key(vec![KeyValue::Text("k".to_owned())])),
+            layout: Some(3),
+            again,
+        };
+        let json = r#"{"stored":{"place":7,"key":[{"text":"k"}],"layout":3}}"#;
+        assert_eq!(stored(7, false).to_json(), json);
+        assert_eq!(Position::from_json(json).expect("what was just written"), stored(7, false));
+        let anew = stored(7, false).anew().expect("it has a beginning");
+        assert!(anew.meets_again() && !stored(7, false).meets_again());
+        assert_eq!(anew.after(), None);
+        assert_eq!(Position::moved_on(Some(&anew), stored(9, false)), stored(9, true));
+        assert_eq!(Position::moved_on(None, stored(9, false)), stored(9, false));
     }
 
     #[test]

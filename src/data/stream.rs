@@ -50,6 +50,20 @@ impl std::fmt::Debug for Subject {
     }
 }
 
+/// In which order rows come, each with its key all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// In key order.
+    #[default]
+    Key,
+    /// As they are stored, where the source can go on after any of them all the same
+    /// ([`Position::Stored`]), which spares it the detour over an index; else in key order. Reading
+    /// goes on as it began: `after` says how.
+    Stored,
+    /// Whatever is least work for the source. Positions mean nothing then.
+    Any,
+}
+
 /// What to read, how far it was read already, and in what portions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadRequest {
@@ -59,18 +73,19 @@ pub struct ReadRequest {
     pub columns: Vec<ReadColumn>,
     /// Key that orders the rows; empty for an atomic stream, which is read in any order.
     pub key: Vec<String>,
-    /// Rows may come in any order, each with its key all the same: the order costs the source a
-    /// sort, or the detour over an index. Positions mean nothing then.
-    pub any_order: bool,
+    /// In which order rows come.
+    pub order: Order,
     /// Go on after this position; [`Position::Within`] also says where the split ends. Batches
     /// carry [`Position::Key`] all the same: the split's end is the reader's to keep.
+    ///
+    /// [`crate::ErrorKind::Void`] where the source cannot tell any more what is after it.
     pub after: Option<Position>,
     /// Only the rows of one subject. With it rows come in key order where there is a key, and
     /// `after` and `only` are not given.
     pub subject: Option<Subject>,
     /// Only the rows with these keys (for `--retry-rejects`), whatever `after` says.
     pub only: Option<Vec<Key>>,
-    /// Only this piece of the table, with `any_order` alone: there is no `after`, `subject` or `only`
+    /// Only this piece of the table, with [`Order::Any`] alone: there is no `after`, `subject` or `only`
     /// then. Asked for where [`Source::pieces`](crate::source::Source::pieces) gave some.
     pub piece: Option<Piece>,
     /// Most rows in one [`super::batch::SourceBatch`].
@@ -111,6 +126,20 @@ pub enum Triggers {
     Off,
     /// They fire, and the target may differ from what was sent.
     On,
+}
+
+/// Whether indexes and keys of an empty table are taken away for its load, where its target has such a
+/// thing, and built again afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeferIndexes {
+    /// Where that is known to lose nothing, and many rows are expected.
+    #[default]
+    Auto,
+    /// However few rows are expected.
+    Always,
+    /// They stay.
+    Never,
 }
 
 /// How many replicas have to answer before a row counts as written, where the target asks for it.
@@ -157,6 +186,8 @@ pub struct RowOptions {
     pub expires_at: Option<String>,
     /// Rows of the table are changed where they are (a backfill): none is ever inserted.
     pub in_place: bool,
+    /// Indexes and keys of the table may be away while it is loaded.
+    pub deferred: bool,
 }
 
 /// What a sink has to know of a stream to write it.

@@ -188,6 +188,7 @@ fn stream(reader: &mut Reader, entry: Marked<StreamEntry>) -> Option<Stream> {
         on_conflict: entry.on_conflict,
         triggers,
         undo: entry.undo.map(|flag| reader.locate(flag)),
+        defer_indexes: entry.defer_indexes.map(|defer| reader.locate(defer)),
         in_place: false,
         after: located(reader, entry.after),
         filter: entry.r#where.map(|filter| reader.locate(filter)),

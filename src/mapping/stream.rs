@@ -8,7 +8,7 @@ use super::document::{Document, Field};
 use super::keyed::Keyed;
 pub use crate::data::finding::Located;
 use crate::data::finding::Place;
-use crate::data::stream::{Consistency, OnConflict, Triggers};
+use crate::data::stream::{Consistency, DeferIndexes, OnConflict, Triggers};
 use crate::data::table::TableName;
 
 /// A table at a connection, `connection.table` or `connection.schema.table` in a file.
@@ -193,6 +193,8 @@ pub struct Stream {
     pub triggers: Triggers,
     /// What is written leaves an undo log (`undo`), where the mapping says it.
     pub undo: Option<Located<bool>>,
+    /// Whether indexes are away for the load (`defer_indexes`), where the mapping says it.
+    pub defer_indexes: Option<Located<DeferIndexes>>,
     /// Rows are changed where they are: it is the stream of a [`Backfill`](super::backfill::Backfill).
     pub in_place: bool,
     /// Streams that must be complete before this one, beside those that foreign keys demand.
@@ -241,6 +243,7 @@ impl Stream {
             on_conflict: OnConflict::Error,
             triggers: Triggers::Off,
             undo: None,
+            defer_indexes: None,
             in_place: false,
             after: Vec::new(),
             filter: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::deferred;
 use super::follow;
 use super::pool::Pool;
 use super::resume;
@@ -138,6 +139,8 @@ async fn cut(run: &Run, index: usize, pool: &Pool, begins: &[Position]) -> Resul
     let cut = async {
         lent.session.open_stream(&stream.write, 0, run.options.restart).await?;
         let target_was_empty = lent.session.is_empty().await?;
+        let rows = (run.source_rows[index], &run.plan.limits);
+        deferred::take_away(stream, rows, target_was_empty, lent.session.as_mut(), &run.events).await?;
         let whole = resume::fresh(
             stream,
             &run.plan.project,

@@ -20,10 +20,13 @@ pub(super) fn take_in(run: &Run, ended: Ended, report: &mut StreamReport) -> Res
     for progress in ended.progress {
         counts += progress.tally.counts;
         report.batches += progress.tally.batches;
+        report.bytes += progress.tally.bytes;
         reasons.merge(progress.tally.reasons);
         if let Some(leaves) = &mut report.leaves {
             leaves.left.merge(&progress.tally.kinds);
         }
+        report.waited_seconds += progress.held.waited.as_secs_f64();
+        report.paused_seconds += progress.held.paused.as_secs_f64();
         resolved += progress.resolved;
         over += progress.tally.over;
         report.target_rows = report.target_rows.or(progress.target_rows);

@@ -78,12 +78,28 @@ pub enum Event {
         /// Pause before it.
         pause: Duration,
     },
-    /// A backfill holds back, for others suffer, or because it does not get its locks.
+    /// A run or a backfill holds back, for others suffer, or because it does not get its locks.
     Held {
         /// Stream.
         stream: String,
         /// Why, in words.
         why: String,
+    },
+    /// An index or key that was away for a load is built again.
+    Building {
+        /// Stream that it was away for.
+        stream: String,
+        /// What it is, and its name.
+        what: String,
+    },
+    /// It is back.
+    Built {
+        /// Stream that it was away for.
+        stream: String,
+        /// What it is, and its name.
+        what: String,
+        /// How long that took.
+        took: Duration,
     },
     /// A stream is complete and its counts agree with the source.
     StreamFinished {

@@ -11,7 +11,7 @@ use crate::config::limits::Limits;
 use crate::data::batch::{SourceBatch, TargetBatch};
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
-use crate::data::stream::ReadRequest;
+use crate::data::stream::{Order, ReadRequest};
 use crate::sink::{Encode, Encoded};
 use crate::source::{Batches, give_way};
 use crate::{Error, ErrorKind, Result};
@@ -55,7 +55,7 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         origin: stream.origin.clone(),
         columns: stream.transform.read_columns().to_vec(),
         key: stream.source_key.clone(),
-        any_order: false,
+        order: order(stream),
         after,
         subject: stream.subject.clone(),
         only,
@@ -67,6 +67,13 @@ pub(super) fn request(stream: &PlannedStream, after: Option<Position>, only: Opt
         bytes_max: limits.portion_bytes_max,
         patience: Duration::from_secs(limits.retry_seconds_max),
     }
+}
+
+/// Rows may come as they are stored, unless their order is that of elements in the target.
+fn order(stream: &PlannedStream) -> Order {
+    let keyed = stream.write.keyed.as_ref();
+    let matters = stream.write.options.in_place || keyed.is_some_and(|layout| layout.order_matters());
+    if matters { Order::Key } else { Order::Stored }
 }
 
 impl Feed {

@@ -112,7 +112,7 @@ pub(super) async fn move_changes(job: &Job<'_>, begin: Position, session: &mut d
     let found = session.open_stream(&job.stream.write, job.split, false).await?;
     if let Some(found) = &found {
         // Either way it is in the checkpoint what is durable.
-        commit::settle(job, found, progress);
+        commit::found(job, session, found, progress).await?;
         if found.run == job.run && found.complete {
             // The answer was lost, not the commit.
             progress.checkpoint = Some(found.clone());

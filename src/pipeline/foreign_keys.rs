@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::deferred;
 use super::orphans::Orphans;
 use super::plan::PlannedStream;
 use super::pool::Pool;
@@ -199,6 +200,10 @@ pub(super) async fn warn(run: &Run) {
                 }
             }
             Err(error) => tracing::debug!(%error, "which foreign keys are away is unknown"),
+        }
+        match deferred::still_away(sink.as_ref(), &run.plan.project).await {
+            Ok(texts) => texts.into_iter().for_each(|text| run.note(text)),
+            Err(error) => tracing::debug!(%error, "which indexes are away is unknown"),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::shared_read::Seat;
 use super::stream_end::{Ending, StreamEnd};
 use super::work::{Held, Run, Slot};
 use super::worker::{self, Job, Progress};
-use super::{follow, retry_rejects, subject, validate};
+use super::{deferred, follow, retry_rejects, subject, validate};
 use crate::data::position::Position;
 use crate::error::Retry;
 use crate::ledger::Checkpoint;
@@ -240,6 +240,7 @@ impl Lane {
             rejects: &run.rejects,
             events: &run.events,
             shutdown: &run.stop,
+            pace: run.paces.get(self.moving.index),
         };
         if run.options.retry_rejects {
             let sink = &run.plan.sinks[&stream.sink_connection];
@@ -290,6 +291,7 @@ async fn end_stream(
             if job.stream.follows {
                 follow::retry_waiting(job, copied, sink, session, progress).await?;
             }
+            deferred::rebuild(job, session).await?;
             session.finish_stream().await?;
             (job.events)(Event::StreamFinished {
                 stream: job.stream.name.clone(),

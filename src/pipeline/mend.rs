@@ -34,6 +34,7 @@ use crate::{Error, ErrorKind, Result};
 pub fn prepare(plan: &mut Plan) {
     for stream in &mut plan.streams {
         stream.write.on_conflict = OnConflict::Update;
+        stream.write.options.deferred = false;
         // Taking a key away and putting it back looks through whole tables, for a few rows.
         let keys = std::mem::take(&mut stream.suspended);
         stream.refers_to_itself |= keys.iter().any(|key| key.key.table == stream.write.table);
@@ -161,6 +162,7 @@ impl<'a> Mending<'a> {
             rejects: &self.rejects,
             events: &self.events,
             shutdown: &self.shutdown,
+            pace: None,
         };
         let request = feed::request(stream, None, Some(rows.keys), &plan.limits);
         let mut feed = Feed::of(rows.source.read(request).await?, stream);

@@ -4,12 +4,15 @@
 //! its splits (`cut`) in lanes, each over a session from its sink's `pool` and from a reader
 //! that they share (`shared_read`); in every lane the `worker` moves batches.
 
+mod ahead;
 pub mod backfill;
+mod batch_size;
 mod charge;
 pub mod claim;
 mod commit;
 pub mod coverage;
 mod cut;
+pub mod deferred;
 mod difference;
 mod ending;
 pub mod ends;
@@ -18,10 +21,12 @@ pub mod feed;
 pub mod fingerprint;
 mod follow;
 pub mod foreign_keys;
+mod hold;
 mod holder;
 pub mod isolate;
 mod lane;
 mod later;
+mod memory;
 pub mod mend;
 mod not_covered;
 mod orphans;
@@ -45,6 +50,7 @@ mod spending;
 mod stream_end;
 pub mod subject;
 pub mod tally;
+mod throttle;
 mod undo;
 mod unit;
 pub mod validate;

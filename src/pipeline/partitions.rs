@@ -17,7 +17,7 @@ use arrow::row::{RowConverter, SortField};
 use super::plan::{Plan, PlannedStream};
 use crate::config::limits::Limits;
 use crate::data::piece::Piece;
-use crate::data::stream::ReadRequest;
+use crate::data::stream::{Order, ReadRequest};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::transform::Transform;
@@ -159,7 +159,7 @@ fn request(stream: &PlannedStream, transform: &Transform, rows_max: usize, limit
         } else {
             Vec::new()
         },
-        any_order: true,
+        order: Order::Any,
         after: None,
         subject: None,
         only: None,

@@ -15,13 +15,13 @@ use super::passes::{self, Pass};
 use super::report::SpentReport;
 use super::shape::check_stream;
 use super::subject::{self, SubjectKey};
-use super::{difference, planned, privilege, spending, undo, writers};
+use super::{deferred, difference, memory, planned, privilege, spending, undo, writers};
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::data::finding::{Finding, Severity};
 use crate::data::keyed::Layout;
 use crate::data::keyed::owner::Writers;
-use crate::data::stream::{OnConflict, Origin, StreamTarget};
+use crate::data::stream::{DeferIndexes, OnConflict, Origin, StreamTarget};
 use crate::ledger::{BackupNote, Checkpoint, Suspended};
 use crate::mapping::coverage::Coverage;
 use crate::mapping::difference::Difference;
@@ -38,10 +38,16 @@ pub struct Options {
     pub only: Vec<String>,
     /// Rows per commit.
     pub batch_rows_max: Option<u64>,
+    /// Instead of the configuration's.
+    pub rows_per_second_max: Option<u64>,
+    /// Instead of the configuration's.
+    pub bytes_per_second_max: Option<u64>,
     /// Rejects after which a run stops.
     pub max_rejects: Option<u64>,
     /// Streams side by side.
     pub jobs: Option<usize>,
+    /// Memory of the process, in megabytes.
+    pub memory_limit: Option<u64>,
     /// Only the rows of one subject.
     pub subject: Option<SubjectKey>,
     /// Only what has changed since the last complete run.
@@ -146,6 +152,8 @@ pub struct PlannedStream {
     pub(crate) transform: Arc<Transform>,
     pub(crate) write: StreamTarget,
     pub(crate) fingerprint: String,
+    /// Whether indexes are away for its load.
+    pub(super) defer_indexes: DeferIndexes,
     pub(super) refers_to_itself: bool,
     /// What it leaves to other streams, before it has begun.
     pub(super) leaves: Option<LeftToOthers>,
@@ -261,8 +269,10 @@ pub(super) async fn plan_over(
     Ok(plan)
 }
 
-/// What has to be read for it.
+/// What fits the memory limit, and what has to be read for the plan.
 async fn measure(plan: &mut Plan, options: &Options) -> Result<()> {
+    memory::fit(plan)?;
+    deferred::plan(plan).await?;
     if options.cost {
         plan.passes = passes::paid(plan).await?;
     }
@@ -307,8 +317,12 @@ pub(super) fn sound(findings: Vec<Finding>) -> Result<Vec<Finding>> {
 fn limits(project: &Project, config: &Config, options: &Options) -> Limits {
     let mut limits = config.limits;
     limits.batch_rows_max = options.batch_rows_max.unwrap_or(limits.batch_rows_max);
+    limits.is_batch_fixed = options.batch_rows_max.is_some();
+    limits.max_rows_per_second = options.rows_per_second_max.or(limits.max_rows_per_second);
+    limits.max_bytes_per_second = options.bytes_per_second_max.or(limits.max_bytes_per_second);
     limits.max_rejects = options.max_rejects.or(project.max_rejects).unwrap_or(limits.max_rejects);
     limits.jobs = options.jobs.unwrap_or(limits.jobs);
+    limits.memory_limit_megabytes = options.memory_limit.unwrap_or(limits.memory_limit_megabytes);
     let portion = usize::try_from(limits.batch_rows_max).unwrap_or(usize::MAX);
     limits.portion_rows_max = limits.portion_rows_max.min(portion);
     limits

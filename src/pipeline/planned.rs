@@ -135,6 +135,7 @@ fn planned(
         source_connection: stream.from.connection().to_owned(),
         sink_connection: stream.to.value.connection.clone(),
         origin: shape.origin,
+        defer_indexes: stream.defer_indexes.as_ref().map(|defer| defer.value).unwrap_or_default(),
         refers_to_itself: false,
         transform: Arc::new(shape.transform),
         source_key: shape.source_key,
@@ -170,6 +171,7 @@ fn written(stream: &Stream, shape: &Shape, (keys_distinct, undo): (bool, bool)) 
                 .unwrap_or_default(),
             expires_at: stream.expires_at.as_ref().map(|column| column.value.clone()),
             in_place: stream.in_place,
+            deferred: false,
         },
         undo,
     }

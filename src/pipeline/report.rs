@@ -77,8 +77,14 @@ pub struct StreamReport {
     pub rejected: u64,
     /// Batches committed.
     pub batches: u64,
+    /// Bytes of the source in them, as held in memory.
+    pub bytes: u64,
     /// Seconds spent.
     pub seconds: f64,
+    /// Seconds that it waited for a rate, its splits together.
+    pub waited_seconds: f64,
+    /// Seconds in pauses for the sake of others, its splits together.
+    pub paused_seconds: f64,
     /// Rows in the source, counted when the run began.
     pub source_rows: Option<u64>,
     /// Rows in the target table at the end.
@@ -133,7 +139,10 @@ impl StreamReport {
             skipped: 0,
             rejected: 0,
             batches: 0,
+            bytes: 0,
             seconds: 0.0,
+            waited_seconds: 0.0,
+            paused_seconds: 0.0,
             source_rows: None,
             target_rows: None,
             rejects_open: 0,

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::commit;
+use super::deferred;
 use super::event::Event;
 use super::fingerprint;
 use super::foreign_keys;
@@ -11,7 +12,7 @@ use super::worker::{Job, Progress};
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::Position;
-use crate::data::stream::{OnConflict, StreamTarget};
+use crate::data::stream::OnConflict;
 use crate::ledger::Checkpoint;
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
@@ -30,8 +31,8 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
     }
     match &found {
         // Either way it is in the checkpoint what is durable.
-        Some(found) => drop(commit::settle(job, found, progress)),
-        None => progress.in_doubt = None,
+        Some(found) => commit::found(job, session, found, progress).await?,
+        None => progress.in_doubt.clear(),
     }
     let Some(mut checkpoint) = found else {
         if job.is_cut {
@@ -49,12 +50,17 @@ pub(super) async fn open(job: &Job<'_>, session: &mut dyn Session, progress: &mu
             target_was_empty,
         );
         foreign_keys::suspend(job.stream, &checkpoint, session).await?;
+        let rows = (job.source_rows, job.limits);
+        deferred::take_away(job.stream, rows, target_was_empty, session, job.events).await?;
         progress.checkpoint = Some(checkpoint.clone());
         return Ok(checkpoint);
     };
     job.end.seen(&checkpoint).await;
     check_fingerprint(job.stream, &checkpoint)?;
-    if checkpoint.position.as_ref().is_some_and(Position::meets_again) {
+    let position = checkpoint.position.as_ref();
+    // A row that was replaced since lies behind those that were read.
+    let replaced = checkpoint.moment != job.moment && matches!(position, Some(Position::Stored { .. }));
+    if replaced || position.is_some_and(Position::meets_again) {
         open_over(job, session).await?;
     }
     foreign_keys::suspend(job.stream, &checkpoint, session).await?;
@@ -104,13 +110,15 @@ pub(super) async fn anew(
 
 /// Rows that an earlier reading brought are no conflict where they are equal.
 async fn open_over(job: &Job<'_>, session: &mut dyn Session) -> Result<()> {
-    if job.stream.write.on_conflict != OnConflict::Error {
+    let mut write = job.stream.write.clone();
+    if write.on_conflict != OnConflict::Error && !write.options.deferred {
         return Ok(());
     }
-    let write = StreamTarget {
-        on_conflict: OnConflict::ErrorUnlessEqual,
-        ..job.stream.write.clone()
-    };
+    if write.on_conflict == OnConflict::Error {
+        write.on_conflict = OnConflict::ErrorUnlessEqual;
+    }
+    // They are found by keys, which are not to be away.
+    write.options.deferred = false;
     session.open_stream(&write, job.split, false).await.map(drop)
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::commit;
 use super::feed::{self, Feed};
+use super::hold;
 use super::resume;
 use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
@@ -57,7 +58,9 @@ pub(super) async fn retry_stream(
             }
             // Rejects recorded anew during this pass have higher ids: the first id seen above the
             // last of the pass's beginning would be retried for ever, so runs are compared.
-            let rows_max = u32::try_from(left).unwrap_or(u32::MAX).min(REJECTS_IN_BATCH_MAX);
+            let at_once = u32::try_from(job.limits.portion_rows_max).unwrap_or(u32::MAX);
+            let at_once = at_once.clamp(1, REJECTS_IN_BATCH_MAX);
+            let rows_max = u32::try_from(left).unwrap_or(u32::MAX).min(at_once);
             let stored = sink.rejects(job.project, Some(&job.stream.name), after, rows_max).await?;
             let Some(last) = stored.last() else { return Ok(gone) };
             after = last.id;
@@ -115,7 +118,9 @@ async fn retry_batch(
     session.begin(checkpoint.sequence, false).await?;
     match write(job, session, checkpoint, &mut feed, ids).await {
         Ok((batch, resolved, gone)) => {
+            let weight = (batch.counts.read, batch.source_bytes);
             *checkpoint = commit_batch(job, session, checkpoint, batch, resolved, progress).await?;
+            hold::pace_portion(job, Some(weight), &mut progress.held).await?;
             Ok(gone)
         }
         Err(error) => Err(worker::give_up(session, error).await),
@@ -185,6 +190,7 @@ async fn commit_batch(
     after.digest.add(batch.digest);
     let entry = commit::entry(&after, &batch, true);
     session.commit(&after, &entry).await?;
+    progress.tally.bytes += batch.source_bytes;
     commit::committed(job, progress, batch.counts, batch.reasons);
     progress.tally.over += batch.over;
     progress.resolved += resolved;

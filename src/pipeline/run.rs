@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::deferred;
 use super::ending::{conclude, finish, take_in};
 use super::event::{Event, Events};
 use super::foreign_keys;
@@ -153,6 +154,7 @@ async fn begin(run: &mut Run, report: &mut RunReport) -> Result<()> {
         moments.insert(name.clone(), source.moment().await?);
     }
     run.moments = moments.into();
+    deferred::put_back(run).await?;
     count_rejects(run, report).await?;
     count_sources(run, report).await?;
     let streams = (0..run.plan.streams.len())

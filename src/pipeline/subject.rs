@@ -15,6 +15,7 @@ use arrow::record_batch::RecordBatch;
 use super::commit;
 use super::ends::Ends;
 use super::feed::Feed;
+use super::hold;
 use super::plan::PlannedStream;
 use super::tally::BatchTally;
 use super::worker::{self, Job, Progress};
@@ -271,6 +272,7 @@ async fn fill(
         if job.shutdown.is_cancelled() {
             return Err(shutdown::interrupted().hint("nothing of this stream was kept: run again"));
         }
+        hold::pace_portion(job, Some(hold::weight(&portion)), &mut progress.held).await?;
         // What becomes of these rows is decided now: moved, or a reject anew. Without a source
         // key nothing tells which reject was which row.
         if !job.stream.source_key.is_empty() {

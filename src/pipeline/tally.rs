@@ -1,8 +1,9 @@
 //! Tallies: what a batch has come to so far, and what the run's committed batches came to.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::batch_size::Filled;
 use super::report::ReasonCount;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
@@ -60,8 +61,14 @@ pub struct BatchTally {
     pub counts: Counts,
     /// Digest of the rows written.
     pub digest: Digest,
-    /// Bytes read.
+    /// Bytes as held in memory.
     pub bytes: u64,
+    /// Bytes of the source.
+    pub source_bytes: u64,
+    /// Portions.
+    pub portions: u64,
+    /// What the slowest of them took.
+    pub slowest: Duration,
     /// First key.
     pub first_key: Option<Key>,
     /// Position after the last portion.
@@ -88,6 +95,9 @@ impl BatchTally {
             counts: Counts::default(),
             digest: Digest::default(),
             bytes: 0,
+            source_bytes: 0,
+            portions: 0,
+            slowest: Duration::ZERO,
             first_key: None,
             position: None,
             classes: BTreeMap::new(),
@@ -97,6 +107,25 @@ impl BatchTally {
             over: 0,
             began: Instant::now(),
         }
+    }
+
+    /// How full it is, of a batch whose transaction began at that moment.
+    pub(super) fn filled(&self, began: Instant) -> Filled {
+        Filled {
+            rows: self.counts.read,
+            bytes: self.bytes,
+            portions: self.portions,
+            slowest: self.slowest,
+            elapsed: began.elapsed(),
+        }
+    }
+
+    /// Counts a portion: its bytes in the source, and as held in memory for the target.
+    pub(super) fn portion_took(&mut self, source_bytes: u64, target_bytes: u64, took: Duration) {
+        self.source_bytes += source_bytes;
+        self.bytes += source_bytes.max(target_bytes);
+        self.portions += 1;
+        self.slowest = self.slowest.max(took);
     }
 
     /// Counts rejects.
@@ -122,6 +151,8 @@ pub struct StreamTally {
     pub counts: Counts,
     /// Number of committed batches.
     pub batches: u64,
+    /// Bytes of the source in them.
+    pub bytes: u64,
     /// Rejects in words.
     pub reasons: Reasons,
     /// Documents left to other streams.

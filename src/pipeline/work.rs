@@ -12,6 +12,7 @@ use super::plan::{Plan, PlannedStream};
 use super::pool::Pool;
 use super::run::RunOptions;
 use super::shutdown::{self, Shutdown};
+use super::throttle::{self, Pace, Throttle};
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
 
@@ -33,22 +34,37 @@ pub(super) struct Run {
     pub(super) rejects: AtomicU64,
     /// Rows in the source by stream, as far as they were counted.
     pub(super) source_rows: Vec<Option<u64>>,
+    /// The pace of each stream.
+    pub(super) paces: Vec<Pace>,
     /// How many units move at once.
     pub(super) jobs: Arc<Semaphore>,
     /// What stopped the run.
     failure: Mutex<Option<Error>>,
 }
 
+/// One for each stream; the rates are those of all together.
+fn paces(plan: &Plan, options: RunOptions, events: &Events) -> Vec<Pace> {
+    let throttle = Arc::new(Throttle::new(&plan.limits));
+    let pace = |stream: &PlannedStream| {
+        let sink = plan.sinks.get(&stream.sink_connection).filter(|_| !options.dry_run);
+        let target = sink.map(|sink| (sink, &stream.write.table));
+        Pace::new(&throttle, target, &stream.name, &plan.limits, events)
+    };
+    plan.streams.iter().map(pace).collect()
+}
+
 impl Run {
     pub(super) fn new(
         id: Uuid,
-        plan: Plan,
+        mut plan: Plan,
         options: RunOptions,
         events: Events,
         shutdown: &Shutdown,
         pools: BTreeMap<String, Pool>,
     ) -> Self {
+        throttle::make_portions_small(&mut plan.limits);
         Self {
+            paces: paces(&plan, options, &events),
             id,
             jobs: Arc::new(Semaphore::new(plan.limits.jobs.clamp(1, Semaphore::MAX_PERMITS))),
             source_rows: vec![None; plan.streams.len()],

@@ -6,17 +6,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::ahead::Ahead;
+use super::batch_size::BatchSize;
 use super::commit::{self, InDoubt};
 use super::event::{Event, Events};
 use super::feed::{self, Feed, Portion};
+use super::hold::{hold, is_due, pace_portion, weight};
 use super::plan::PlannedStream;
 use super::shared_read::Seat;
 use super::shutdown::{self, Shutdown};
 use super::stream_end::StreamEnd;
 use super::tally::{BatchTally, StreamTally};
+use super::throttle::{Held, Pace};
 use super::{claim, isolate, resume, subject};
 use crate::config::limits::Limits;
 use crate::data::digest::Digest;
@@ -26,12 +31,6 @@ use crate::ledger::{Checkpoint, REPAIR_SPLIT};
 use crate::sink::{Encode, Session};
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
-
-/// Most rows of a batch of keys. A server of keys does one thing at a time: while it carries out a
-/// transaction, its application waits; and flushing nothing to a disk, it gains little by large ones.
-const KEYED_ROWS_MAX: u64 = 16_384;
-/// Most bytes of such a batch: it is kept in memory, the server's or ours, until it is complete.
-const KEYED_BYTES_MAX: u64 = 16 << 20;
 
 /// Everything about the stream being moved that does not change while it is.
 pub(super) struct Job<'a> {
@@ -65,6 +64,8 @@ pub(super) struct Job<'a> {
     pub events: &'a Events,
     /// Stop after the batch in flight.
     pub shutdown: &'a Shutdown,
+    /// What holds it back; nothing where it is no stream of a run.
+    pub pace: Option<&'a Pace>,
 }
 
 /// What the worker has to remember across lost connections.
@@ -72,9 +73,11 @@ pub(super) struct Job<'a> {
 pub(super) struct Progress {
     /// Committed by this run.
     pub tally: StreamTally,
-    /// A batch whose commit was begun. After a lost connection the checkpoint tells whether it is
-    /// durable.
-    pub in_doubt: Option<InDoubt>,
+    /// Batches whose commit was begun, in order, and that are not known to be durable. After a lost
+    /// connection the checkpoint tells which of them are.
+    pub in_doubt: Vec<InDoubt>,
+    /// How long it was held back.
+    pub held: Held,
     /// The last failure was the source's.
     pub source_failed: bool,
     /// The checkpoint as last seen committed.
@@ -115,10 +118,28 @@ pub(super) async fn move_stream(job: &Job<'_>, session: &mut dyn Session, progre
 pub(super) async fn move_rows(
     job: &Job<'_>,
     session: &mut dyn Session,
+    checkpoint: Checkpoint,
+    progress: &mut Progress,
+) -> Result<Checkpoint> {
+    let error = match move_batches(job, session, checkpoint, progress).await {
+        Err(error) if error.kind() != ErrorKind::Lost || progress.source_failed => error,
+        outcome => return outcome,
+    };
+    // The session is good: what it has committed counts.
+    match commit::flush(job, session, progress).await {
+        Err(lost) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Rejects) => Err(lost),
+        _ => Err(error),
+    }
+}
+
+async fn move_batches(
+    job: &Job<'_>,
+    session: &mut dyn Session,
     mut checkpoint: Checkpoint,
     progress: &mut Progress,
 ) -> Result<Checkpoint> {
     check_rejects(job)?;
+    let mut size = BatchSize::new(job.limits, job.stream.write.keyed.is_some());
     let encoder = session.encoder(checkpoint.target_was_empty).await?;
     let opened = open_feed(job, checkpoint.position.clone(), encoder).await;
     let mut feed = of_source(opened, progress)?;
@@ -127,21 +148,35 @@ pub(super) async fn move_rows(
         if job.shutdown.is_cancelled() {
             return Err(shutdown::interrupted());
         }
+        if job.stream.resumable {
+            hold(job, session, next.as_ref().map(weight), progress).await?;
+        }
+        let began = Instant::now();
         session.begin(checkpoint.sequence, checkpoint.target_was_empty).await?;
-        let (batch, ahead) = match fill_batch(job, session, &checkpoint, &mut feed, next).await {
+        let opening = began.elapsed();
+        let source = (&mut feed, &mut progress.held);
+        let (batch, ahead) = match fill_batch(job, session, &checkpoint, (source, next.take()), (&size, began)).await {
             Ok(filled) => filled,
             Err(error) => return Err(give_up(session, error).await),
         };
-        if ahead.is_err() && !job.stream.resumable {
+        if ahead.is_failure() && !job.stream.resumable {
             // An atomic stream has no place to go on from: nothing of it is kept.
             session.rollback().await?;
-            return of_source(ahead, progress).map(|_| checkpoint);
+            return of_source(ahead.portion(job, &mut feed).await, progress).map(|_| checkpoint);
         }
         // What was read before the source failed is still committed.
-        let complete = matches!(ahead, Ok(None));
-        checkpoint = commit::commit(job, session, checkpoint, batch, complete, progress).await?;
+        let complete = ahead.is_end();
+        let filled = batch.filled(began);
+        checkpoint = if ahead.is_late() {
+            commit::commit(job, session, checkpoint, batch, complete, progress).await?
+        } else {
+            commit::commit_in_group(job, session, checkpoint, batch, complete, progress).await?
+        };
+        size.committed(&filled, opening, began.elapsed().saturating_sub(filled.elapsed));
         check_rejects(job)?;
-        next = of_source(ahead, progress)?;
+        if !complete {
+            next = of_source(ahead.portion(job, &mut feed).await, progress)?;
+        }
     }
     Ok(checkpoint)
 }
@@ -171,15 +206,15 @@ pub(super) fn of_source<T>(outcome: Result<T>, progress: &mut Progress) -> Resul
     outcome
 }
 
-/// Writes portions until a limit is reached or none is left. Returns the batch and what was read
-/// ahead: the next batch's first portion, nothing at the end, or the error that reading ended in.
+/// Writes portions until the batch is large enough or none is left. Returns the batch and what is known
+/// of what comes behind it.
 async fn fill_batch(
     job: &Job<'_>,
     session: &mut dyn Session,
     checkpoint: &Checkpoint,
-    feed: &mut Feed,
-    mut next: Option<Portion>,
-) -> Result<(BatchTally, Result<Option<Portion>>)> {
+    ((feed, held), mut next): ((&mut Feed, &mut Held), Option<Portion>),
+    (size, began): (&BatchSize, Instant),
+) -> Result<(BatchTally, Ahead)> {
     let mut batch = BatchTally::new();
     let meets_again = checkpoint.position.as_ref().is_some_and(Position::meets_again);
     while let Some(portion) = next.take() {
@@ -188,17 +223,32 @@ async fn fill_batch(
             batch.resolved += session.resolve_keys(&portion.keys()).await?;
         }
         write_portion(job, session, checkpoint, portion, &mut batch).await?;
-        let ahead = next_portion(job, feed).await;
-        if ahead.is_err() || is_full(job, &batch) {
-            return Ok((batch, ahead));
+        let resumable = job.stream.resumable;
+        let filled = batch.filled(began);
+        let ahead = if resumable {
+            tokio::time::timeout(size.patience(&filled), next_portion(job, feed)).await
+        } else {
+            Ok(next_portion(job, feed).await)
+        };
+        let Ok(ahead) = ahead else {
+            return Ok((batch, Ahead::late()));
+        };
+        // An atomic stream is one batch, however large: its rows are not kept in memory, only its
+        // transaction grows.
+        let filled = batch.filled(began);
+        let next_weight = ahead.as_ref().ok().and_then(Option::as_ref).map(weight);
+        let is_full = !is_due(job, next_weight) || size.is_full(&filled) || job.shutdown.is_cancelled();
+        if ahead.is_err() || (resumable && is_full) {
+            return Ok((batch, Ahead::of(ahead)));
         }
         if job.shutdown.is_cancelled() {
             // An atomic stream has no place to stop at.
             return Err(shutdown::interrupted().hint("this stream is atomic: run again, and it starts from its beginning"));
         }
         next = ahead?;
+        pace_portion(job, next.as_ref().map(weight), held).await?;
     }
-    Ok((batch, Ok(None)))
+    Ok((batch, Ahead::of(Ok(None))))
 }
 
 /// Rolls the open batch back, as far as the connection still allows, and hands the error on.
@@ -209,21 +259,6 @@ pub(super) async fn give_up(session: &mut dyn Session, error: Error) -> Error {
         tracing::debug!(error = %second, "rolling back failed; the connection is given up");
     }
     error
-}
-
-/// Whether the batch has reached a limit. An atomic stream is one batch, however large: its rows
-/// are not kept in memory, only its transaction grows.
-fn is_full(job: &Job<'_>, batch: &BatchTally) -> bool {
-    let limits = job.limits;
-    let (rows_max, bytes_max) = match job.stream.write.keyed {
-        Some(_) => (KEYED_ROWS_MAX, KEYED_BYTES_MAX),
-        None => (u64::MAX, u64::MAX),
-    };
-    job.stream.resumable
-        && (batch.counts.read >= limits.batch_rows_max.min(rows_max)
-            || batch.bytes >= limits.batch_bytes_max.min(bytes_max)
-            || batch.began.elapsed().as_millis() >= u128::from(limits.batch_milliseconds_max)
-            || job.shutdown.is_cancelled())
 }
 
 /// More rejects than allowed end the run in order. What is committed stays.
@@ -252,6 +287,7 @@ pub(super) async fn write_portion(
     portion: Portion,
     batch: &mut BatchTally,
 ) -> Result<()> {
+    let began = Instant::now();
     let Portion {
         source,
         mut target,
@@ -307,11 +343,11 @@ pub(super) async fn write_portion(
     batch.counts.filtered += target.filtered;
     batch.kinds.merge(&target.kinds);
     batch.digest.add(digest);
-    batch.bytes += source.bytes.max(target.rows.get_array_memory_size() as u64);
     if batch.first_key.is_none() {
         batch.first_key = first_key(&source);
     }
     batch.position = Some(source.position.clone());
+    batch.portion_took(source.bytes, target.rows.get_array_memory_size() as u64, began.elapsed());
     (job.events)(Event::Progress {
         stream: job.stream.name.clone(),
         rows: source.read(),

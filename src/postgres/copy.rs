@@ -10,6 +10,8 @@ use crate::Result;
 /// Bytes sent at once: enough that a system call does not count, little enough that the server
 /// has something to do while the next ones are encoded.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Most bytes that the driver is given at once; a chunk of ordinary rows is less.
+const SENT_BYTES_MAX: usize = 4 * CHUNK_BYTES;
 
 /// Sends `rows` through `statement` (`copy … from stdin (format binary)`), whose columns are
 /// those of `table`; returns the number of rows that the server says it took. `buffer` is only a place
@@ -34,7 +36,10 @@ pub(crate) async fn copy_in(
             refused = Some(error);
             false
         });
-        copy.send(buffer.as_slice()).await.map_err(|error| classify(&error))?;
+        // The driver keeps room for as much as it was ever given at once.
+        for part in buffer.chunks(SENT_BYTES_MAX) {
+            copy.send(part).await.map_err(|error| classify(&error))?;
+        }
         if !more {
             break;
         }
@@ -46,6 +51,8 @@ pub(crate) async fn copy_in(
             .await
             .map_err(|error| classify(&error))?;
     }
+    buffer.clear();
+    buffer.shrink_to(SENT_BYTES_MAX);
     let taken = copy.finish().await.map_err(|error| classify_write(&error, table));
     match refused {
         None => taken,

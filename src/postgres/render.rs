@@ -37,7 +37,7 @@ pub(crate) fn value_json(field: &Field, column: &dyn Array, row: usize) -> Value
     match (ColumnType::of_field(field), column.data_type()) {
         (Some(ColumnType::Opaque { name }), DataType::Binary) => {
             let bytes = column.as_binary::<i32>().value(row);
-            passed(&name, bytes).unwrap_or_else(|| json!({ "type": name, "hex": hex::encode(bytes) }))
+            passed(&name, bytes).unwrap_or_else(|| json!({ "type": name, "hex": render::bytes(bytes) }))
         }
         (Some(ColumnType::Timestamp { zoned, .. }), _) => {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
@@ -65,7 +65,7 @@ fn passed(form: &str, bytes: &[u8]) -> Option<Value> {
         return list(element, bytes);
     }
     let long = || bytes.try_into().map(i64::from_be_bytes).ok();
-    let text = || String::from_utf8(bytes.to_vec()).ok();
+    let text = || std::str::from_utf8(bytes).ok();
     Some(match form {
         "numeric" => {
             let mut out = String::new();
@@ -87,7 +87,7 @@ fn passed(form: &str, bytes: &[u8]) -> Option<Value> {
         "bigint" => long()?.into(),
         "boolean" => Value::Bool(bytes != [0]),
         "uuid" => uuid::Uuid::from_slice(bytes).ok()?.hyphenated().to_string().into(),
-        "text" | "character varying" | "character" | "enum" | "name" | "json" | "xml" => text()?.into(),
+        "text" | "character varying" | "character" | "enum" | "name" | "json" | "xml" => render::text(text()?),
         _ => return None,
     })
 }

@@ -20,6 +20,7 @@ use crate::postgres::error::{classify, code};
 use crate::postgres::quote;
 use crate::{Error, ErrorKind, Result};
 
+mod away;
 mod inventory;
 mod lock;
 pub(super) mod scratch;
@@ -192,6 +193,7 @@ impl Database for PostgresDatabase {
     }
 
     async fn apply(&mut self, script: &Script, _: &dyn Watch) -> Result<bool> {
+        away::none(&mut self.connection).await?;
         if !script.up.migration.no_tx {
             let done = self.connection.apply(MIGRATIONS_TABLE, &script.up.migration).await;
             return done.map(|_| true).map_err(|error| self.outcome(script, &script.up, error));
@@ -213,6 +215,7 @@ impl Database for PostgresDatabase {
     }
 
     async fn revert(&mut self, script: &Script, down: &ScriptFile, _: &dyn Watch) -> Result<bool> {
+        away::none(&mut self.connection).await?;
         if !down.migration.no_tx {
             let done = self.connection.revert(MIGRATIONS_TABLE, &down.migration).await;
             return done.map(|_| true).map_err(|error| self.outcome(script, down, error));

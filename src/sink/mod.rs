@@ -22,6 +22,7 @@ use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::data::table::{Table, TableName};
+use crate::ledger::deferred::{Deferral, Deferred};
 use crate::ledger::undo::{ChangedSince, UndoStep, Undoable, Undone};
 use crate::ledger::{
     BackupNote, BatchEntry, Checkpoint, Claim, Deletion, Removal, RunRecord, StoredBatch, StoredReject, Suspended,
@@ -101,6 +102,19 @@ pub trait Sink: Send + Sync {
 
     /// Foreign keys of a project that are still away, with the streams that each waits for.
     async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
+        let _ = project;
+        Ok(Vec::new())
+    }
+
+    /// What would be away while the table of a stream is loaded, as it is now; `None` where nothing is
+    /// ever taken away for that.
+    async fn deferrable(&self, target: &StreamTarget) -> Result<Option<Deferral>> {
+        let _ = target;
+        Ok(None)
+    }
+
+    /// Indexes of a project that are away, in the order in which they are to be built.
+    async fn deferred(&self, project: &str) -> Result<Vec<Deferred>> {
         let _ = project;
         Ok(Vec::new())
     }
@@ -217,9 +231,9 @@ pub trait Sink: Send + Sync {
 /// committed is gone.
 ///
 /// Order of calls, by the pipeline alone:
-/// `open_stream`, then `suspend` where the stream has keys for it, `encoder`, then per batch `begin`,
-/// any number of `claim`, `write` (or `write_encoded`) and `reject`, then `commit` or `rollback`; after the last batch
-/// `finish_stream`. When all streams are complete, `restore` for every key that is `suspended`;
+/// `open_stream`, then `suspend` where the stream has keys for it and `defer` where its table is empty, `encoder`, then per batch `begin`,
+/// any number of `claim`, `write` (or `write_encoded`) and `reject`, then `commit`, `commit_soon` or `rollback`; after the last batch
+/// `build` for every index that is `deferred`, and `finish_stream`. When all streams are complete, `restore` for every key that is `suspended`;
 /// where that finds orphans, `open_stream` of a stream that writes their table, `suspend` and
 /// `find_orphans`, and then batches of `claim`, `remove` and `reject`. A repair has batches of `delete` alone, or of `delete`
 /// before `write`. At the very end `finish`.
@@ -299,6 +313,19 @@ pub trait Session: Send {
     /// Durable when it returns `Ok`.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()>;
 
+    /// As [`Session::commit`], of a batch that others follow: a crash of the server may take it back
+    /// together with all that was committed after it, until a later batch of this session is committed
+    /// durably, or [`Session::flush`]. Whatever a crash leaves is what was committed up to some batch. Returns
+    /// whether it is durable all the same.
+    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<bool> {
+        self.commit(checkpoint, entry).await.map(|()| true)
+    }
+
+    /// Outside of a batch: makes durable what the open split has committed, by whichever session.
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives up the batch.
     async fn rollback(&mut self) -> Result<()>;
 
@@ -338,6 +365,35 @@ pub trait Session: Send {
     async fn restore(&mut self, key: &Suspended) -> Result<bool> {
         let _ = key;
         Ok(true)
+    }
+
+    /// Takes the indexes and keys of the open stream's table away and records them, in one
+    /// transaction, so that no crash can lose them, if the table is empty and the role may; tells what
+    /// is away, or why nothing is. Foreign keys are among those `suspended` then. A rehearsal takes
+    /// nothing away. Called outside of a batch, once before the splits of a stream.
+    ///
+    /// From then on the stream is only to be opened with [`RowOptions::deferred`], and only written
+    /// `direct`; opened without it, `open_stream` builds what is away first.
+    ///
+    /// [`RowOptions::deferred`]: crate::data::stream::RowOptions::deferred
+    async fn defer(&mut self, target: &StreamTarget) -> Result<Deferral> {
+        let _ = target;
+        Ok(Deferral::default())
+    }
+
+    /// Indexes of the project that are away, of earlier runs too, in the order in which they are to be
+    /// built; none in a rehearsal, which builds nothing.
+    async fn deferred(&mut self) -> Result<Vec<Deferred>> {
+        Ok(Vec::new())
+    }
+
+    /// Builds an index as it was and forgets its record, in one transaction.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Validation`] where rows are in its way.
+    async fn build(&mut self, index: &Deferred) -> Result<()> {
+        let _ = index;
+        Ok(())
     }
 
     /// Makes every batch from here on short in the eyes of others: nothing waits longer than this for a

@@ -25,9 +25,10 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::data::batch::{RowJson, SourceBatch};
+use crate::data::memory::{self, Held, Share};
 use crate::data::position::{Key, KeyBuffer, KeyRef, Position};
 use crate::data::reject::{Reason, Reject};
-use crate::data::stream::ReadRequest;
+use crate::data::stream::{Order, ReadRequest};
 use crate::{Error, ErrorKind, Result};
 
 /// A column's text and bytes are addressed with 31 bits. Together with the largest row that a
@@ -58,6 +59,16 @@ pub(super) struct Unreadable {
     pub(super) row: String,
 }
 
+/// Why a row was refused whose longest value has so many bytes, and which has so many in all.
+pub(super) fn too_large(longest: u64, whole: u64, bytes_max: usize) -> String {
+    let of = if longest == whole {
+        String::new()
+    } else {
+        format!(", of a row of {whole}")
+    };
+    format!("a value of {longest} bytes{of}; a row may have {bytes_max} within the memory limit")
+}
+
 /// When a key is compared with the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compared {
@@ -85,6 +96,17 @@ pub(super) struct Gather {
     bytes: usize,
     /// Key of the row before, of this batch or of one before.
     last: Option<Key>,
+    share: Share,
+    /// Taken for the batch.
+    held: Held,
+}
+
+/// The request with portions of a size that the process has memory for.
+pub(super) fn fitted(mut request: ReadRequest) -> ReadRequest {
+    let memory = memory::process();
+    request.bytes_max = request.bytes_max.min(memory.portion_bytes());
+    request.rows_max = request.rows_max.min(memory.rows_max(request.columns.len()));
+    request
 }
 
 impl Gather {
@@ -100,7 +122,7 @@ impl Gather {
             bytes_max: request.bytes_max.min(BATCH_BYTES_END),
             keyed,
             compared: match (
-                facts.ordered && keyed && !request.any_order && request.only.is_none(),
+                facts.ordered && keyed && request.order != Order::Any && request.only.is_none(),
                 facts.unique,
             ) {
                 (false, _) => Compared::Never,
@@ -114,7 +136,31 @@ impl Gather {
             rows: 0,
             bytes: 0,
             last: request.after.as_ref().and_then(Position::after).cloned(),
+            share: Share::new(request.only.is_some()),
+            held: Held::default(),
         }
+    }
+
+    /// Waits until there is memory for the next batch, unless it has begun.
+    pub(super) async fn take_memory(&mut self) {
+        if self.is_empty() && self.held.is_empty() {
+            self.held = self.share.portion().await;
+        }
+    }
+
+    /// Waits until there is memory for a row of so many bytes that will be a batch of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Lost`] where none comes free.
+    pub(super) async fn take_memory_for(&mut self, bytes: usize) -> Result<()> {
+        self.held = Held::default();
+        self.held = self.share.row(bytes).await?;
+        Ok(())
+    }
+
+    /// Most bytes of one row.
+    pub(super) fn row_bytes_max(&self) -> usize {
+        self.share.memory().row_bytes_max()
     }
 
     /// Whether no row was taken in since the last batch.
@@ -152,6 +198,7 @@ impl Gather {
     /// As [`Self::end_row`].
     #[cold]
     pub(super) fn refuse_row(&mut self, bytes: usize, unreadable: Unreadable) -> Result<()> {
+        let bytes = bytes.max(unreadable.row.len());
         self.rejects.push(Reject {
             key: self.keys.take_open_row(),
             column: Some(self.schema.field(unreadable.column).name().clone()),
@@ -185,7 +232,8 @@ impl Gather {
         Ok(())
     }
 
-    fn last_key(&self) -> Key {
+    /// Key of the last row that was taken in.
+    pub(super) fn last_key(&self) -> Key {
         if self.refused.last() == Some(&(self.rows - 1)) {
             self.rejects.last().map_or(Key(Vec::new()), |reject| reject.key.clone())
         } else {
@@ -217,7 +265,11 @@ impl Gather {
     pub(super) fn finish_at(&mut self, columns: Vec<ArrayRef>, position: Position) -> Result<SourceBatch> {
         let rows = self.readable(columns)?;
         self.rows = 0;
+        let rejects = self.rejects.iter().map(|reject| reject.row.len()).sum::<usize>();
+        let mut held = std::mem::take(&mut self.held);
+        self.share.settle(&mut held, rows.get_array_memory_size() + rejects);
         Ok(SourceBatch {
+            memory: held,
             rows,
             keys: Arc::new(std::mem::replace(&mut self.keys, KeyBuffer::with_capacity(self.rows_max))),
             rejects: std::mem::take(&mut self.rejects),
@@ -263,7 +315,7 @@ mod tests {
                 ty: ColumnType::Int64,
             }],
             key: vec!["n".to_owned()],
-            any_order: false,
+            order: Order::Key,
             after: None,
             subject: None,
             only: None,
@@ -324,7 +376,11 @@ mod tests {
             .collect();
         assert_eq!(rejected, [(key(1), Some("n")), (key(3), Some("n"))]);
         assert_eq!(batch.position, Position::Key(key(3)), "a reject was read too");
-        assert_eq!((batch.read(), batch.bytes), (3, 12));
+        assert_eq!(
+            (batch.read(), batch.bytes),
+            (3, 14),
+            "a reject is as large as its record at least"
+        );
 
         assert!(gather.is_empty(), "the next batch begins");
         add(&mut gather, 4, 5).expect("another key");

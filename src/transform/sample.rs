@@ -88,6 +88,7 @@ pub(super) fn batch(reads: &[ReadColumn], columns: Vec<ArrayRef>, rows: usize) -
         position: Position::End,
         row_json: crate::data::render::row_json,
         bytes: 0,
+        memory: crate::data::memory::Held::default(),
     }
 }
 

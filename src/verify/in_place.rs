@@ -14,7 +14,7 @@ use super::side::{Compared, Form};
 use crate::data::backfill::RowRange;
 use crate::data::batch::SourceBatch;
 use crate::data::position::Key;
-use crate::data::stream::{ReadColumn, ReadRequest};
+use crate::data::stream::{Order, ReadColumn, ReadRequest};
 use crate::pipeline::backfill::{BackfillPlan, Planned};
 use crate::pipeline::plan::PlannedStream;
 use crate::pipeline::shutdown::{self, Shutdown};
@@ -167,7 +167,7 @@ impl<'a> Comparison<'a> {
             origin: self.stream.origin.clone(),
             columns,
             key: self.stream.source_key.clone(),
-            any_order: false,
+            order: Order::Key,
             after: None,
             subject: None,
             only: Some(keys),

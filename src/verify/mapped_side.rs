@@ -12,7 +12,7 @@ use crate::config::limits::Limits;
 use crate::data::batch::SourceBatch;
 use crate::data::piece::{Piece, Pieces};
 use crate::data::position::{Key, Position};
-use crate::data::stream::{Origin, ReadRequest, Subject};
+use crate::data::stream::{Order, Origin, ReadRequest, Subject};
 use crate::pipeline::plan::PlannedStream;
 use crate::pipeline::shared_read::Seat;
 use crate::source::Source;
@@ -34,8 +34,8 @@ pub(super) struct MappedSide {
     /// Rows end by themselves.
     expiry: Option<Expiry>,
     limits: Limits,
-    /// Rows in key order, from this place on.
-    in_order: bool,
+    order: Order,
+    /// Rows from this place on.
     place: Option<Position>,
 }
 
@@ -82,14 +82,14 @@ impl MappedSide {
             form,
             expiry: Expiry::of(&stream.write),
             limits,
-            in_order: false,
+            order: Order::Any,
             place: None,
         }
     }
 
-    /// Only the rows from a place on, in key order.
-    pub(super) fn starting_at(mut self, place: Option<Position>) -> Self {
-        self.in_order = true;
+    /// Only the rows from a place on, in this order.
+    pub(super) fn starting_at(mut self, place: Option<Position>, order: Order) -> Self {
+        self.order = order;
         self.place = place;
         self
     }
@@ -99,7 +99,7 @@ impl MappedSide {
         let columns = transform.read_columns().to_vec();
         let request = side::request((&self.origin, columns, key), self.subject.as_ref(), only, &self.limits);
         ReadRequest {
-            any_order: !self.in_order,
+            order: self.order,
             after: self.place.clone(),
             ..request
         }
@@ -142,7 +142,9 @@ impl Side for MappedSide {
         let mut request = self.request(&transform, keys, only);
         request.piece = piece;
         // Who falls out of step goes on alone after its last position, which wants an order.
-        request.any_order &= self.seat.is_none();
+        if self.seat.is_some() && request.order == Order::Any {
+            request.order = Order::Stored;
+        }
         // Of keys alone it is not known; whoever wants the rows finds out.
         let expiry = self.expiry.filter(|_| !narrow);
         let mut batches = match &self.seat {
@@ -199,6 +201,7 @@ fn mapped(
         expired,
         refused,
         unreadable: Vec::new(),
+        memory: source.memory.clone(),
     })
 }
 

@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use crate::Result;
 use crate::config::limits::Limits;
 use crate::data::column::ColumnType;
+use crate::data::memory;
 use crate::data::piece::{Piece, Pieces};
 use crate::data::position::{Key, KeyBuffer};
-use crate::data::stream::{Origin, ReadColumn, ReadRequest, Subject};
+use crate::data::stream::{Order, Origin, ReadColumn, ReadRequest, Subject};
 
 /// Portions that may wait between a side and who compares.
 pub(crate) const PORTIONS_IN_FLIGHT_MAX: usize = 2;
@@ -128,6 +129,9 @@ pub(crate) struct Portion {
     pub(crate) refused: u64,
     /// Rows of a target that cannot be read as its own types.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// What was taken of the process's memory for them.
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    pub(crate) memory: memory::Held,
 }
 
 /// What a side asks its database for: these columns of an origin with the key that tells its rows
@@ -142,7 +146,7 @@ pub(super) fn request(
         origin: origin.clone(),
         columns,
         key,
-        any_order: true,
+        order: Order::Any,
         after: None,
         subject: subject.filter(|_| only.is_none()).cloned(),
         only,

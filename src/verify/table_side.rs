@@ -173,6 +173,7 @@ fn as_read(batch: SourceBatch, handles: bool, expiry: Option<Expiry>) -> Result<
             origin: None,
         }),
         rows: batch.rows,
+        memory: batch.memory.clone(),
         filtered: 0,
         expired: 0,
         refused: 0,

@@ -216,7 +216,8 @@ fn pinned(project: &Project, arguments: &[&str], code: i32) -> String {
 }
 
 fn blank(value: &mut serde_json::Value, folder: &str) {
-    const CHANGING: [&str; 13] = [
+    const CHANGING: [&str; 14] = [
+        "bytes",
         "run",
         "id",
         "seconds",

@@ -60,7 +60,7 @@ pub(crate) fn block_on<T: Send + 'static>(future: impl Future<Output = T> + Send
 }
 
 /// Longest wait for what a test waits for.
-const WAIT_MAX: Duration = Duration::from_mins(2);
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// Waits until something is reached.
 pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {

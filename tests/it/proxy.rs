@@ -112,6 +112,13 @@ struct State {
     open: Mutex<Vec<TcpStream>>,
 }
 
+/// Alone, or behind what says that it need not wait for the disk.
+fn is_commit(bytes: &[u8]) -> bool {
+    let [b'Q', _, _, _, _, text @ ..] = bytes else { return false };
+    let text = text.get(..250.min(text.len())).unwrap_or_default().to_ascii_lowercase();
+    text.starts_with(b"commit\0") || text.ends_with(b"; commit\0")
+}
+
 fn serve(client: &TcpStream, server: TcpStream, state: &State) {
     // Set when the answers of the server must not reach the client any more.
     let muted = Arc::new(Mutex::new(false));
@@ -131,8 +138,7 @@ fn serve(client: &TcpStream, server: TcpStream, state: &State) {
     while let Ok(n @ 1..) = from_client.read(&mut buffer) {
         let bytes = &buffer[..n];
         // A simple query message: 'Q', length, text. COMMIT travels in a packet of its own.
-        let is_commit = bytes[0] == b'Q' && bytes.len() < 64 && bytes[5..].to_ascii_lowercase().starts_with(b"commit");
-        if is_commit {
+        if is_commit(bytes) {
             let number = state.seen.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some((_, cut)) = state.plan.iter().find(|(at, _)| *at == number) {
                 *muted.lock().expect("no thread panics with it") = true;

@@ -3,7 +3,7 @@
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use dbferry::data::batch::SourceBatch;
 use dbferry::data::column::ColumnType;
-use dbferry::data::stream::{Origin, ReadColumn, ReadRequest};
+use dbferry::data::stream::{Order, Origin, ReadColumn, ReadRequest};
 use dbferry::data::table::TableName;
 use dbferry::source::Source;
 
@@ -30,7 +30,7 @@ pub(crate) fn three_at_a_time(origin: Origin, columns: impl Iterator<Item = (Str
         origin,
         columns: columns.map(|(name, ty)| ReadColumn { name, ty }).collect(),
         key: key.iter().map(|name| (*name).to_owned()).collect(),
-        any_order: false,
+        order: Order::Key,
         after: None,
         subject: None,
         only: None,

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 
-use super::{OnlyArguments, ProjectArguments};
+use super::{MemoryArguments, OnlyArguments, ProjectArguments};
 use crate::cli::intent::{ReportPath, subject};
 use crate::pipeline::subject::SubjectKey;
 
@@ -39,6 +39,9 @@ pub(in crate::cli) struct VerifyArguments {
     /// own SQL, as the mapping's `subject` is
     #[arg(long = "where", value_name = "SQL")]
     pub(in crate::cli) condition: Option<String>,
+
+    #[command(flatten)]
+    pub(in crate::cli) memory: MemoryArguments,
 
     /// Compare only about so many rows of each stream, chosen by a hash of their keys; what is found
     /// is named, but nothing is called equal

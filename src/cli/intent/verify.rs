@@ -69,6 +69,7 @@ impl VerifyIntent {
             plan: plan::Options {
                 only: typed.only.only,
                 subject: typed.subject,
+                memory_limit: typed.memory.memory_limit,
                 ..plan::Options::default()
             },
             verify: VerifyOptions {
@@ -91,6 +92,7 @@ impl VerifyIntent {
             plan: plan::Options {
                 only: run.only.clone(),
                 subject: run.subject.clone(),
+                memory_limit: run.memory_limit,
                 ..plan::Options::default()
             },
             verify: VerifyOptions::default(),
@@ -120,6 +122,9 @@ impl VerifyIntent {
         }
         if let Some(rows) = self.verify.sample {
             word("--sample", rows.to_string());
+        }
+        if let Some(megabytes) = self.plan.memory_limit {
+            word("--memory-limit", megabytes.to_string());
         }
         let listed = self.verify.max_differences;
         if listed != VerifyOptions::default().max_differences {

@@ -146,6 +146,15 @@ impl Watch {
                 ));
             }
             Event::Held { stream, why } => self.caution(&format!("{} pauses: {}", visible(&stream), visible(&why))),
+            Event::Building { stream, what } => self
+                .console
+                .note(&format!("{}: building {}", visible(&stream), visible(&what))),
+            Event::Built { stream, what, took } => self.console.note(&format!(
+                "{}: {} is built, in {}",
+                visible(&stream),
+                visible(&what),
+                figures::duration(took)
+            )),
             Event::StreamFinished { stream, .. } => self.stream_finished(&stream, now),
             Event::Spent { connection, spent } => self.spent(connection, spent, now),
             Event::Warning { stream, message } => {

@@ -142,7 +142,10 @@ fn a_run_as_a_document() {
           "skipped": 0,
           "rejected": 2,
           "batches": 1,
+          "bytes": 0,
           "seconds": 1.25,
+          "waited_seconds": 0.0,
+          "paused_seconds": 0.0,
           "source_rows": 12345,
           "target_rows": 12343,
           "rejects_open": 5,
@@ -170,6 +173,18 @@ fn a_run_as_a_document() {
       }
     }
     "#);
+}
+
+#[test]
+fn what_held_a_run_back_is_told() {
+    let mut report = report();
+    assert_eq!(held_back(&report), "");
+    report.streams[0].waited_seconds = 12.34;
+    assert_eq!(held_back(&report), "held back: 12.3 s by its rate, all streams together\n");
+    report.streams[1].paused_seconds = 1.5;
+    report.streams[0].paused_seconds = 0.5;
+    report.streams[0].waited_seconds = 0.0;
+    assert_eq!(held_back(&report), "held back: 2.00 s in pauses, all streams together\n");
 }
 
 #[test]

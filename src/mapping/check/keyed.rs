@@ -244,7 +244,7 @@ pub fn kinds(project: &Project, kind: impl Fn(&str) -> Option<&'static str>) -> 
         findings.extend(unordered(stream, kind(stream.from.connection())));
         let connection = &stream.to.value.connection;
         let Some(kind) = kind(connection) else { continue };
-        findings.extend(rows_of_cql(stream, kind));
+        findings.extend(rows_of_cql(stream, kind).into_iter().chain(super::indexes::of(stream, kind)));
         let finding = match (&stream.keyed, kind == KEY_VALUE) {
             (Some(keyed), false) => error(
                 "plan::target_kind",

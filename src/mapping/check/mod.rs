@@ -5,6 +5,7 @@ mod backfill;
 mod expiry;
 mod fields;
 mod ignored;
+mod indexes;
 mod key_types;
 mod keyed;
 mod pii;

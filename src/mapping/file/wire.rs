@@ -11,7 +11,7 @@ use super::fields::{DocumentEntry, FieldEntry};
 use super::key::KeyEntry;
 use crate::data::document::Marked;
 use crate::data::keyed::{Collision, KeyType, Moments};
-use crate::data::stream::{Consistency, OnConflict, Triggers};
+use crate::data::stream::{Consistency, DeferIndexes, OnConflict, Triggers};
 
 /// A project of dbferry, `mappings/<project>/project.toml`: what its streams read and write.
 /// The streams themselves are in the other TOML files of the folder.
@@ -154,6 +154,11 @@ pub(super) struct StreamEntry {
     /// can take the run back: `undo = true`. The default is false.
     #[schemars(example = true)]
     pub(super) undo: Option<Marked<bool>>,
+    /// Whether indexes and keys of an empty table are taken away while it is loaded, and built again
+    /// afterwards, which is faster: `defer_indexes = "never"`. The default is "auto": where many rows
+    /// are expected and nothing else writes the table. Of Postgres tables alone.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) defer_indexes: Option<Marked<DeferIndexes>>,
     /// Streams that must be complete before this one, beside those that foreign keys of the
     /// target demand: `after = ["players"]`.
     #[serde(default)]

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use super::super::event::Event;
 use super::super::feed::{self, Feed};
 use super::super::plan::PlannedStream;
+use super::super::shutdown::Shutdown;
 use super::super::stream_end::StreamEnd;
 use super::super::tally::BatchTally;
+use super::super::throttle::Rate;
 use super::super::worker::{self, Job, Progress};
 use super::super::{commit, resume, retry};
 use super::mover::Run;
 use super::planned::Planned;
-use super::throttle::Rate;
 use crate::data::backfill::{NextRows, RowRange};
 use crate::data::position::Position;
 use crate::ledger::Checkpoint;
@@ -37,7 +38,8 @@ pub(super) struct Work<'a> {
 
 /// How the batches of a backfill go.
 pub(super) struct Batches {
-    pub(super) rate: Rate,
+    rate: Rate,
+    bytes: Rate,
     pub(super) lock_timeouts: u64,
     /// Rows of the next batch.
     rows: u64,
@@ -51,9 +53,10 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn new(work: &Work<'_>) -> Self {
         let rate = Rate::new(work.backfill.rows_per_second_max);
-        let rows_max = rate.batch_rows_max(work.run.plan.limits.batch_rows_max);
+        let rows_max = rate.piece_max(work.run.plan.limits.batch_rows_max);
         Self {
             rate,
+            bytes: Rate::new(work.run.plan.limits.max_bytes_per_second),
             lock_timeouts: 0,
             rows: rows_max,
             rows_max,
@@ -78,7 +81,7 @@ impl Batches {
         match &found {
             // Either way it is in the checkpoint what is durable.
             Some(found) => drop(commit::settle(&work.job("", &end), found, progress)),
-            None => progress.in_doubt = None,
+            None => progress.in_doubt.clear(),
         }
         let resumed = found.as_ref().map(|found| found.counts);
         let found = match found {
@@ -118,9 +121,9 @@ impl Batches {
             return Ok(true);
         }
         match self.batch(work, session, checkpoint, progress).await {
-            Ok((after, read)) => {
+            Ok((after, read, bytes)) => {
                 self.refused_since = None;
-                self.rows = self.rows.saturating_mul(2).min(self.rows_max);
+                self.rows = self.rows.saturating_mul(2).min(self.rows_at_once(read, bytes));
                 // Where few rows fit, more are looked at.
                 self.looked_at = if read < self.rows {
                     self.looked_at.saturating_mul(2).min(LOOKED_AT_MAX)
@@ -128,6 +131,7 @@ impl Batches {
                     self.rows_max.saturating_mul(LOOKED_AT_FOR_EACH)
                 };
                 self.rate.spent(read, Instant::now());
+                self.bytes.spent(bytes, Instant::now());
                 let complete = after.complete;
                 self.checkpoint = Some(after);
                 Ok(complete)
@@ -135,6 +139,22 @@ impl Batches {
             Err(error) if error.kind() == ErrorKind::Busy => self.refused(work, error).await.map(|()| false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits until the next batch may begin.
+    pub(super) async fn wait(&self, shutdown: &Shutdown) -> Result<()> {
+        self.rate.wait(shutdown).await?;
+        self.bytes.wait(shutdown).await
+    }
+
+    /// Most rows of the next batch, by what the rows of the last one weighed.
+    fn rows_at_once(&self, read: u64, bytes: u64) -> u64 {
+        if read == 0 {
+            return self.rows_max;
+        }
+        let weight = (bytes / read).max(1);
+        let all = self.rows_max.saturating_mul(weight);
+        (self.bytes.piece_max(all) / weight).max(1)
     }
 
     /// The locks of a batch were not to be had in time.
@@ -164,14 +184,14 @@ impl Batches {
             .map_err(|_| super::super::shutdown::interrupted())
     }
 
-    /// One batch: its checkpoint, and how many rows it read.
+    /// One batch: its checkpoint, and how many rows and bytes it read.
     async fn batch(
         &self,
         work: &Work<'_>,
         session: &mut dyn Session,
         before: Checkpoint,
         progress: &mut Progress,
-    ) -> Result<(Checkpoint, u64)> {
+    ) -> Result<(Checkpoint, u64, u64)> {
         let (run, stream) = (work.run, work.stream);
         session.begin(before.sequence, false).await?;
         let filled = self.fill(work, session, &before).await;
@@ -195,8 +215,9 @@ impl Batches {
         if !run.how.dry_run {
             let end = StreamEnd::new(1, Vec::new());
             let job = work.job(&moment, &end);
+            let bytes = batch.source_bytes;
             let after = commit::commit(&job, session, before, batch, complete, progress).await?;
-            return Ok((after, counts.read));
+            return Ok((after, counts.read, bytes));
         }
         session.rollback().await?;
         let after = Checkpoint {
@@ -212,7 +233,7 @@ impl Batches {
             counts,
             took: batch.began.elapsed(),
         });
-        Ok((after, counts.read))
+        Ok((after, counts.read, batch.source_bytes))
     }
 
     /// Locks the next rows, reads them as they are now, and writes what they are to be.
@@ -296,6 +317,7 @@ impl<'a> Work<'a> {
             rejects: &run.rejects,
             events: run.events,
             shutdown: run.shutdown,
+            pace: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! next rows, reads them as they are from then on, computes, writes those that differ, and commits
 //! with its checkpoint and its entry in the ledger ([`batch`]). Nobody can change a row between its
 //! reading and its writing, and nobody waits longer than a batch takes. Between batches nothing is
-//! open: no lock, no snapshot. There it is held back ([`throttle`]): by a rate, and while servers
+//! open: no lock, no snapshot. There it is held back ([`super::throttle`]): by a rate, and while servers
 //! that follow are behind or others wait for locks.
 //!
 //! What a value is computed by, exact casts, rejects, checkpoints and the ledger are those of streams.
@@ -13,7 +13,6 @@ mod batch;
 mod mover;
 mod planned;
 mod report;
-mod throttle;
 
 pub use mover::{How, run};
 pub use planned::{BackfillPlan, Options, Planned, plan};

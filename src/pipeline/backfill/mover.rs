@@ -14,11 +14,11 @@ use super::super::report::{RunStatus, StreamStatus};
 use super::super::resume;
 use super::super::retry::{self, Patience};
 use super::super::shutdown::{self, Shutdown};
+use super::super::throttle::{Watch, Watched};
 use super::super::worker::Progress;
 use super::batch::{Batches, Work};
 use super::planned::{BackfillPlan, Planned};
 use super::report::{BackfillReport, Backfilled};
-use super::throttle::{Watch, Watched};
 use crate::sink::{LeaseRequest, Session};
 use crate::{Error, ErrorKind, Result};
 
@@ -268,7 +268,7 @@ impl Run<'_> {
             if self.shutdown.is_cancelled() {
                 return Err(shutdown::interrupted());
             }
-            batches.rate.wait(self.shutdown).await?;
+            batches.wait(self.shutdown).await?;
             watch.wait(&watched).await?;
             let mut session = match sessions.remove(connection) {
                 Some(session) => session,

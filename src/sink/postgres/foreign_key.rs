@@ -219,6 +219,18 @@ fn suspended_of(row: &PgRow) -> Result<Suspended> {
     })
 }
 
+/// Forgets the record of a key that stays away, within a transaction that is going to be rolled back.
+pub(super) async fn pass_over(connection: &mut PgConnection, project: &str, key: &Suspended) -> Result<()> {
+    sqlx::query("delete from dbferry.foreign_key where project = $1 and table_name = $2 and name = $3")
+        .bind(project)
+        .bind(quote::table(&key.table)?)
+        .bind(&key.key.name)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| classify(&error))
+}
+
 /// Puts a key back and forgets its record, within the caller's transaction, which is to be rolled
 /// back where it says `false`: rows refer to nothing.
 pub(super) async fn restore(connection: &mut PgConnection, project: &str, key: &Suspended) -> Result<bool> {

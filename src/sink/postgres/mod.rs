@@ -17,7 +17,9 @@ use self::session::PostgresSession;
 use super::{LeaseRequest, Session, Sink};
 use crate::config::connection::NewDatabase;
 use crate::data::backfill::{NextRows, RowRange, Strain};
+use crate::data::stream::StreamTarget;
 use crate::data::table::{MIGRATIONS_TABLE, Table, TableName};
+use crate::ledger::deferred::{Deferral, Deferred};
 use crate::ledger::undo::Undoable;
 use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject, Suspended};
 use crate::postgres::catalog::{self, CatalogTable, Kind, get};
@@ -31,6 +33,7 @@ mod backfill;
 mod backup_note;
 mod claimant;
 mod database;
+mod deferred_index;
 mod delete;
 mod foreign_key;
 mod lease;
@@ -99,10 +102,12 @@ impl PostgresSink {
 
     async fn shape(&self, name: &TableName) -> Result<Option<Table>> {
         let mut reader = self.reader().await?;
-        let Some(found) = catalog::table(&mut reader, name).await? else {
+        let Some(mut found) = catalog::table(&mut reader, name).await? else {
             return Ok(None);
         };
         refuse(&found)?;
+        // What is away for a load belongs to the table all the same.
+        deferred_index::complete(&mut reader, &mut found).await?;
         let triggers = trigger::triggers(&mut reader, &found).await?;
         let mut notes = trigger::notes(&triggers);
         if found.guarded {
@@ -117,7 +122,6 @@ impl PostgresSink {
             }
         }
         let mut table = Table { notes, ..found.table };
-        // What is away for a load belongs to the table all the same.
         table
             .foreign_keys
             .extend(foreign_key::keys_of(&mut reader, &table.name).await?);
@@ -230,6 +234,16 @@ impl Sink for PostgresSink {
 
     async fn suspended(&self, project: &str) -> Result<Vec<Suspended>> {
         let read = async { foreign_key::suspended(&mut *self.reader().await?, project).await };
+        read.await.map_err(|error| self.about(error))
+    }
+
+    async fn deferrable(&self, target: &StreamTarget) -> Result<Option<Deferral>> {
+        let read = async { deferred_index::would_be_away(&mut *self.reader().await?, target).await };
+        read.await.map(Some).map_err(|error| self.about(error))
+    }
+
+    async fn deferred(&self, project: &str) -> Result<Vec<Deferred>> {
+        let read = async { deferred_index::deferred(&mut *self.reader().await?, project).await };
         read.await.map_err(|error| self.about(error))
     }
 

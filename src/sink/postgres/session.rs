@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::super::{LeaseRequest, Session};
 use super::target::Target;
-use super::{backend, backfill, foreign_key, lease, ledger_write, sequence, undo, write};
+use super::{backend, backfill, deferred_index, foreign_key, lease, ledger_write, sequence, undo, write};
 use crate::data::backfill::{NextRows, RowRange};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
+use crate::ledger::deferred::{Deferral, Deferred};
 use crate::ledger::undo::{ChangedSince, UndoStep, Undone};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
 use crate::postgres::catalog::get;
@@ -28,9 +29,11 @@ use crate::{Error, ErrorKind, Result};
 mod aside;
 mod back;
 mod batch;
+mod opening;
 mod transaction;
 
 use aside::no_stream;
+use transaction::Flush;
 
 /// A writing connection with the lease.
 pub(super) struct PostgresSession {
@@ -102,38 +105,6 @@ impl PostgresSession {
             (Some(target), _) => error.during(format_args!("target `{}`, table {}", self.name, target.table)),
             (None, _) => error.during(format_args!("target `{}`", self.name)),
         }
-    }
-
-    async fn open_target(&mut self, wanted: &StreamTarget, split: i32, restart: bool) -> Result<Option<Checkpoint>> {
-        if let Some(staged) = self.target.take().and_then(|target| target.staged) {
-            self.execute(&format!("drop table {}", staged.table)).await?;
-        }
-        // What a lost connection of ours left behind may still commit.
-        if !self.dry_run {
-            self.backend.all().end_left(&mut self.connection, self.run).await?;
-        }
-        self.opened += 1;
-        let target = Target::prepare(&mut self.connection, wanted, self.opened)
-            .await
-            .map_err(|error| error.during(format_args!("table `{}`", wanted.table)))?;
-        self.open_transaction().await?;
-        let (found, undo) = match self.found(wanted, split, &target).await {
-            Ok(found) => found,
-            Err(error) => return Err(self.give_up(error).await),
-        };
-        // Nothing else was written that a commit would keep.
-        if undo.is_some() {
-            self.close_transaction().await?;
-        } else {
-            self.undo_transaction().await?;
-        }
-        self.target = Some(Target {
-            split,
-            restart,
-            undo,
-            ..target
-        });
-        Ok(found.filter(|_| !restart))
     }
 
     fn opened(&mut self) -> Result<(&mut PgConnection, &Target, &mut write::Batch, &mut Vec<u8>)> {
@@ -236,19 +207,17 @@ impl Session for PostgresSession {
     }
 
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
-        match self.finish_batch(checkpoint, entry).await {
-            Ok(()) => {
-                self.batch = None;
-                if let Some(target) = &mut self.target {
-                    target.restart = false;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let error = self.give_up(error).await;
-                Err(self.about(error))
-            }
-        }
+        self.end_batch(checkpoint, entry, Flush::Now).await
+    }
+
+    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<bool> {
+        self.end_batch(checkpoint, entry, Flush::Later).await?;
+        // A rehearsal keeps nothing anyway.
+        Ok(self.dry_run)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.flush_commits().await.map_err(|error| self.about(error))
     }
 
     async fn rollback(&mut self) -> Result<()> {
@@ -280,6 +249,24 @@ impl Session for PostgresSession {
         foreign_key::suspended(&mut self.connection, &self.project)
             .await
             .map_err(|error| self.about(error))
+    }
+
+    async fn defer(&mut self, target: &StreamTarget) -> Result<Deferral> {
+        self.take_indexes_away(target).await.map_err(|error| self.about(error))
+    }
+
+    async fn deferred(&mut self) -> Result<Vec<Deferred>> {
+        if self.dry_run {
+            // What is away stays so.
+            return Ok(Vec::new());
+        }
+        deferred_index::deferred(&mut self.connection, &self.project)
+            .await
+            .map_err(|error| self.about(error))
+    }
+
+    async fn build(&mut self, index: &Deferred) -> Result<()> {
+        self.build_again(index).await.map_err(|error| self.about(error))
     }
 
     async fn restore(&mut self, key: &Suspended) -> Result<bool> {

@@ -17,7 +17,8 @@ const STANDBYS: &str = "
     from pg_catalog.pg_stat_replication
     where state is null or state in ('catchup', 'streaming')";
 
-/// Who waits for a row of the table has a lock on the table itself, too.
+/// Who waits for a row of the table has a lock on the table itself, too. Sessions of ours that wait for each
+/// other are no concern of others.
 const LOG_AND_WAITS: &str = "
     select (pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn)::int8, (
         select count(distinct w.pid) from pg_catalog.pg_locks w
@@ -25,6 +26,8 @@ const LOG_AND_WAITS: &str = "
             select from pg_catalog.pg_locks o join pg_catalog.pg_database d on d.oid = o.database
             where o.pid = w.pid and o.locktype = 'relation' and d.datname = pg_catalog.current_database()
                 and o.relation = $1::text::regclass
+        ) and not exists (
+            select from pg_catalog.pg_stat_activity a where a.pid = w.pid and a.application_name like 'dbferry %'
         )
     )";
 

@@ -3,11 +3,13 @@
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
+use super::deferred_index;
 use super::sequence::{self, Sequence};
 use super::trigger::{self, Firing};
 use super::undo::Log;
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::data::table::{Fill, Table};
+use crate::ledger::deferred::Deferred;
 use crate::postgres::catalog::{self, CatalogTable};
 use crate::postgres::constraint;
 use crate::postgres::encode::{WireColumn, WireTable};
@@ -38,6 +40,8 @@ pub(super) struct Target {
     pub(super) split: i32,
     /// The first batch forgets what earlier runs left.
     pub(super) restart: bool,
+    /// Indexes that are away for the load: rows that are there are not found by them.
+    pub(super) away: Vec<Deferred>,
     /// What is written leaves this undo log.
     pub(super) undo: Option<Log>,
 }
@@ -60,17 +64,22 @@ pub(super) struct Staged {
 }
 
 impl Target {
-    /// Checks the table and prepares the statements; `number` tells the temporary tables of a
+    /// Checks the table, of which `away` is away, and prepares the statements; `number` tells the temporary tables of a
     /// session apart.
     ///
     /// # Errors
     /// [`ErrorKind::Missing`], [`ErrorKind::Unauthorised`], or [`ErrorKind::Mapping`] where the
     /// table is not what the plan found.
-    pub(super) async fn prepare(connection: &mut PgConnection, target: &StreamTarget, number: u32) -> Result<Self> {
-        let found = catalog::table(connection, &target.table)
+    pub(super) async fn prepare(
+        connection: &mut PgConnection,
+        target: &StreamTarget,
+        (number, away): (u32, Vec<Deferred>),
+    ) -> Result<Self> {
+        let mut found = catalog::table(connection, &target.table)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Missing, "the table is gone"))?;
         super::refuse(&found)?;
+        deferred_index::complete(connection, &mut found).await?;
         permitted(&found, target)?;
         let columns = columns(&found, target)?;
         let table = quote::table(&found.table.name)?;
@@ -104,6 +113,7 @@ impl Target {
             split: 0,
             restart: false,
             undo: None,
+            away,
             key: target.key.clone(),
             table,
         })
@@ -199,7 +209,8 @@ fn is_unique(table: &Table, key: &[String]) -> bool {
 
 /// One statement, so that all of it sees one snapshot. `seen` looks every row up by its key
 /// before anything is written (a subquery, so that it is an index lookup whatever the planner
-/// believes of a temporary table); what `written` counts must then agree. Values are compared
+/// believes of a temporary table), and keeps those that are new or differ: the others, of which there
+/// may be most, cost no more. What `written` counts must then agree. Values are compared
 /// by their bytes: `-0` and `0`, `1.0` and `1.00`, and types without an equality of their own.
 fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, stage: &str) -> Result<String> {
     let same_key = same_key(&target.key)?;
@@ -218,23 +229,35 @@ fn merge(found: &CatalogTable, target: &StreamTarget, table: &str, names: &str, 
     let write = if target.options.in_place {
         // What is not there is counted as new by `seen`, and never inserted.
         format!(
-            "update {table} o set {} from {stage} s where {same_key} and {looked_at} returning 1",
+            "update {table} o set {} from seen s where {same_key} and {looked_at} returning 1",
             set("s")
         )
     } else {
         format!(
-            "insert into {table} as o ({names}) overriding system value select {names} from {stage}
+            "insert into {table} as o ({names}) overriding system value select {names} from seen
              on conflict ({key}) do {action} returning 1"
         )
     };
+    let differs = free_name(target)?;
     Ok(format!(
-        "with seen as materialized (
-             select (select {looked_at} from {table} o where {same_key}) as differs from {stage} s
+        "with looked as (
+             select s.*, (select {looked_at} from {table} o where {same_key}) as {differs} from {stage} s offset 0
+         ), seen as materialized (
+             select * from looked where {differs} is distinct from false
          ), written as (
              {write}
          )
-         select count(*) filter (where differs is null), count(*) filter (where differs), (select count(*) from written) from seen"
+         select count(*) filter (where {differs} is null), count(*) filter (where {differs}), (select count(*) from written) from seen"
     ))
+}
+
+/// A name that no column of the stream has, quoted.
+fn free_name(target: &StreamTarget) -> Result<String> {
+    let mut name = "differs".to_owned();
+    while target.columns.iter().any(|column| column.name == name) {
+        name.push('_');
+    }
+    quote::ident(&name)
 }
 
 /// Columns, quoted, in which a row may differ from the one that is there.

@@ -5,11 +5,13 @@ use arrow::record_batch::RecordBatch;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
+use super::deferred_index;
 use super::session::execute;
 use super::target::{Staged, Target};
 use crate::data::counts::Written;
 use crate::data::reject::Reason;
 use crate::error::Refusal;
+use crate::ledger::deferred::IndexKind;
 use crate::postgres::catalog::get;
 use crate::postgres::copy::copy_in;
 use crate::postgres::error::classify_write;
@@ -43,6 +45,9 @@ pub(super) async fn write(
     if rows.num_rows() == 0 {
         return Ok(Written::default());
     }
+    if !batch.direct {
+        is_whole(target)?;
+    }
     execute(connection, "savepoint dbferry_rows").await?;
     let staged = target.staged.as_ref();
     if let Some(staged) = staged.filter(|_| !batch.direct) {
@@ -52,7 +57,8 @@ pub(super) async fn write(
     let copied = copy(connection, target, rows, buffer).await;
     let copied = settle(connection, copied).await;
     match (copied, staged) {
-        (Err(error), Some(staged)) if is_duplicate(&error) => {
+        // While keys are away for the load, what is a duplicate all the same is one by another key.
+        (Err(error), Some(staged)) if is_duplicate(&error) && target.away.is_empty() => {
             // Somebody else writes here, too: from now on with care.
             batch.direct = false;
             execute(connection, "savepoint dbferry_rows").await?;
@@ -61,6 +67,14 @@ pub(super) async fn write(
         }
         (copied, _) => copied,
     }
+}
+
+/// Rows that are there are found by keys.
+fn is_whole(target: &Target) -> Result<()> {
+    if target.away.iter().any(|index| index.kind != IndexKind::Index) {
+        return Err(deferred_index::needed(&target.away));
+    }
+    Ok(())
 }
 
 /// Keeps what was written, or undoes it.
@@ -167,6 +181,7 @@ pub(super) async fn present(
             "keys of a stream that finds no row by its key",
         ));
     };
+    is_whole(target)?;
     stage(connection, target, staged, batch, rows, buffer).await?;
     let row = connection
         .fetch_one(AssertSqlSafe(staged.present.as_str()))

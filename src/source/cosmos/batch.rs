@@ -77,6 +77,11 @@ impl Documents {
         self.gather.is_full()
     }
 
+    /// Waits until there is memory for the next batch, unless it has begun.
+    pub(super) async fn take_memory(&mut self) {
+        self.gather.take_memory().await;
+    }
+
     /// Takes in a document.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use super::subject;
 use crate::data::batch::SourceBatch;
 use crate::data::position::{Key, KeyValue, Position};
 use crate::data::stream::ReadRequest;
+use crate::source::gather::fitted;
 use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches, reader};
 use crate::{Error, ErrorKind, Result};
 
@@ -59,6 +60,7 @@ pub(super) async fn start(account: &Arc<Account>, request: ReadRequest) -> Resul
     if request.only.is_none() && matches!(request.after, Some(Position::End)) {
         return Ok(batches);
     }
+    let request = fitted(request);
     let container = account.container(&request.origin).await?;
     let scope = match &request.subject {
         Some(subject) => Scope::Kept(account.of_subject(&request.origin, subject).await?),
@@ -142,7 +144,10 @@ impl Reading {
         let wanted = (Wanted::Documents, FeedScope::range(range));
         let mut pages = Pages::new(&container, &account.budget, wanted, size, after.clone(), self.patience);
         let mut last = after;
-        while let Some(page) = pages.next().await? {
+        loop {
+            // Before the page: it is in memory until its documents are in the batch.
+            self.documents.take_memory().await;
+            let Some(page) = pages.next().await? else { break };
             if !page.documents.is_empty() {
                 size = self.page_size(Some(&page));
             }
@@ -180,6 +185,7 @@ impl Reading {
         let mut size = self.page_size(None);
         let mut changes = Changes::new(&container, &account.budget, range, size, after, self.patience);
         loop {
+            self.documents.take_memory().await;
             let page = changes.next().await?;
             let caught_up = page.documents.is_empty();
             if !caught_up {

@@ -27,6 +27,8 @@ const IDLE_MAX: usize = 4;
 pub(super) struct Links {
     address: Address,
     seats: Arc<Semaphore>,
+    /// For one reader more, of rows that others read alone.
+    aside: Arc<Semaphore>,
     held: Mutex<Option<Held>>,
     idle: std::sync::Mutex<Vec<PgConnection>>,
 }
@@ -51,6 +53,7 @@ impl Links {
         let links = Self {
             address,
             seats: Arc::new(Semaphore::new(READERS_MAX)),
+            aside: Arc::new(Semaphore::new(1)),
             held: Mutex::new(None),
             idle: std::sync::Mutex::new(Vec::new()),
         };
@@ -111,7 +114,20 @@ impl Links {
     /// # Errors
     /// [`ErrorKind::Lost`] where the moment went with its connection; asked again, it is another.
     pub(super) async fn reader(&self) -> Result<Reader> {
-        let seat = Arc::clone(&self.seats)
+        self.seated(&self.seats).await
+    }
+
+    /// The same for a reader that waits for a single row. There is one of them at a time, whatever the others
+    /// do.
+    ///
+    /// # Errors
+    /// As [`Self::reader`].
+    pub(super) async fn aside(&self) -> Result<Reader> {
+        self.seated(&self.aside).await
+    }
+
+    async fn seated(&self, seats: &Arc<Semaphore>) -> Result<Reader> {
+        let seat = Arc::clone(seats)
             .acquire_owned()
             .await
             .map_err(|_| Error::new(ErrorKind::Internal, "the source is closed"))?;

@@ -37,6 +37,7 @@ mod shape;
 mod split;
 mod subject;
 mod tuple;
+mod wide;
 
 use link::Links;
 

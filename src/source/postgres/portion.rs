@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::key::KEY_COLUMNS_MAX;
 use super::select::{Selection, null_key};
 use super::shape::Shape;
-use crate::Result;
+use super::wide;
 use crate::data::batch::SourceBatch;
 use crate::data::column::ColumnType;
-use crate::data::position::Key;
+use crate::data::position::{Key, KeyBuffer, KeyRef};
+use crate::data::reject::Reason;
 use crate::data::stream::{ReadColumn, ReadRequest};
 use crate::postgres::decode::{ColumnDecoder, Fields, Unfit};
 use crate::postgres::render;
-use crate::source::gather::{Gather, RowFacts, Unreadable};
+use crate::source::gather::{Gather, RowFacts, Unreadable, too_large};
+use crate::{Error, ErrorKind, Result};
 
 /// Gathers rows of one statement.
 pub(super) struct Portion {
@@ -66,6 +68,48 @@ impl Portion {
         self.gather.is_full()
     }
 
+    /// Waits until there is memory for the next portion, unless it has begun.
+    pub(super) async fn take_memory(&mut self) {
+        self.gather.take_memory().await;
+    }
+
+    /// Waits until there is memory for a row that will be a portion of its own.
+    pub(super) async fn take_memory_for(&mut self, bytes: usize) -> Result<()> {
+        self.gather.take_memory_for(bytes).await
+    }
+
+    /// Most bytes of one row.
+    pub(super) fn row_bytes_max(&self) -> usize {
+        self.gather.row_bytes_max()
+    }
+
+    /// Takes in a row as one that is too large. Its long values are not there, only their lengths.
+    pub(super) fn refuse(&mut self, tuple: &[u8], selection: &Selection, lengths: &[u64], bytes_max: usize) -> Result<()> {
+        let long = || selection.long.iter().copied().zip(lengths.iter().copied());
+        let (column, longest) = long().max_by_key(|(_, length)| *length).unwrap_or_default();
+        for decoder in &mut self.decoders {
+            decoder
+                .append(None)
+                .map_err(|unfit| Error::new(ErrorKind::Internal, unfit.detail))?;
+        }
+        let gather = &mut self.gather;
+        push_key(tuple, selection, |value| gather.push_key(value))?;
+        let mut row = self.row_object(tuple, selection)?;
+        for (place, length) in long().filter(|(_, length)| *length > 0) {
+            let value = row.entry(self.columns[place].name.as_str()).or_insert(Value::Null);
+            if value.is_null() {
+                *value = json!({ "bytes": length });
+            }
+        }
+        let unreadable = Unreadable {
+            column,
+            reason: Reason::TooLarge,
+            detail: too_large(longest, lengths.iter().sum(), bytes_max),
+            row: Value::Object(row).to_string(),
+        };
+        self.gather.refuse_row(tuple.len(), unreadable)
+    }
+
     /// Takes in the fields of the next row.
     pub(super) fn add(&mut self, tuple: &[u8], selection: &Selection) -> Result<()> {
         let mut fields = Fields::new(tuple, selection.fields);
@@ -95,7 +139,7 @@ impl Portion {
             column,
             reason: unfit.reason,
             detail: unfit.detail,
-            row: self.row_text(tuple, selection)?,
+            row: Value::Object(self.row_object(tuple, selection)?).to_string(),
         };
         self.gather.refuse_row(tuple.len(), unreadable)
     }
@@ -107,7 +151,7 @@ impl Portion {
     }
 
     /// The whole row as one JSON object; a value that does not fit is shown by its binary form.
-    fn row_text(&self, tuple: &[u8], selection: &Selection) -> Result<String> {
+    fn row_object(&self, tuple: &[u8], selection: &Selection) -> Result<Map<String, Value>> {
         let mut object = Map::with_capacity(self.columns.len());
         let mut fields = Fields::new(tuple, selection.fields);
         for (column, form) in self.columns.iter().zip(&self.forms) {
@@ -115,8 +159,38 @@ impl Portion {
             let value = shown(&column.ty, field).or_else(|| shown(form, field));
             object.insert(column.name.clone(), value.unwrap_or(Value::Null));
         }
-        Ok(Value::Object(object).to_string())
+        Ok(object)
     }
+}
+
+/// The key of a row.
+pub(super) fn key(tuple: &[u8], selection: &Selection) -> Result<Key> {
+    let mut key = KeyBuffer::with_capacity(1);
+    push_key(tuple, selection, |value| key.push(value))?;
+    Ok(key.take_open_row())
+}
+
+/// Hands over the parts of a row's key.
+fn push_key<'a>(tuple: &'a [u8], selection: &Selection, mut push: impl FnMut(KeyRef<'_>)) -> Result<()> {
+    let mut fields = Fields::new(tuple, selection.fields);
+    let fields: Vec<Option<&'a [u8]>> = (0..selection.fields).map(|_| fields.next()).collect::<Result<_>>()?;
+    for (part, place) in selection.key.iter().zip(&selection.key_fields) {
+        let bytes = fields.get(*place).copied().flatten().ok_or_else(null_key)?;
+        part.form.read(bytes, &mut push)?;
+    }
+    Ok(())
+}
+
+/// The lengths of a row's long values, where they were left out.
+pub(super) fn lengths(tuple: &[u8], selection: &Selection) -> Result<Option<Vec<u64>>> {
+    if selection.long.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = Fields::new(tuple, selection.fields);
+    for _ in 1..selection.fields {
+        fields.next()?;
+    }
+    Ok(fields.next()?.map(wide::told))
 }
 
 /// A single value as the rows of a portion are shown.

@@ -7,15 +7,18 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::link::{Links, Reader};
-use super::portion::Portion;
+use super::portion::{self, Portion};
 use super::select::{Selection, select};
 use super::shape::shape;
 use super::tuple::Tuples;
+use super::wide::{self, Wide};
 use super::{failure, intact, privilege};
 use crate::data::batch::SourceBatch;
+use crate::data::memory;
 use crate::data::position::Position;
 use crate::data::stream::ReadRequest;
 use crate::postgres::error::classify;
+use crate::source::gather::fitted;
 use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches, reader};
 use crate::{Error, ErrorKind, Result};
 
@@ -23,13 +26,14 @@ use crate::{Error, ErrorKind, Result};
 const SORT_MEMORY: &str = "32MB";
 
 /// Where the portions go.
-type Output = Sender<Result<SourceBatch>>;
+pub(super) type Output = Sender<Result<SourceBatch>>;
 
 /// A request that was found to be readable.
 struct Reading {
     reader: Reader,
     selection: Selection,
     portion: Portion,
+    wide: Wide,
 }
 
 /// Starts to read in a task of its own.
@@ -38,15 +42,15 @@ pub(super) async fn start(links: &Arc<Links>, request: ReadRequest) -> Result<Ba
     if request.only.is_none() && matches!(request.after, Some(Position::End)) {
         return Ok(batches);
     }
-    let reading = Reading::prepare(links, &request).await?;
-    let (links, sender) = (Arc::clone(links), output.clone());
+    let reading = Reading::prepare(links, fitted(request)).await?;
+    let sender = output.clone();
     // Dropping the reading closes its connection, whatever the server is doing.
-    reader::spawn(output, async move { reading.run(&links, &sender).await });
+    reader::spawn(output, async move { reading.run(&sender).await });
     Ok(batches)
 }
 
 impl Reading {
-    async fn prepare(links: &Links, request: &ReadRequest) -> Result<Self> {
+    async fn prepare(links: &Arc<Links>, request: ReadRequest) -> Result<Self> {
         let mut reader = links.reader().await?;
         let connection = &mut reader.connection;
         let shape = shape(connection, &request.origin).await?;
@@ -63,20 +67,29 @@ impl Reading {
         if shape.oid.is_some() {
             alone(connection).await?;
         }
-        let selection = select(connection, &shape, request).await?;
+        let row_bytes_max = memory::process().row_bytes_max();
+        let guard = wide::may_be(connection, &shape)
+            .await?
+            .then_some((request.bytes_max, row_bytes_max));
+        let selection = select(connection, &shape, &request, guard).await?;
         privilege::explain(connection, &selection.sql)
             .await
             .map_err(|error| failure::preparing(&error))?;
         intact::check(connection).await?;
         Ok(Self {
             reader,
-            portion: Portion::new(request, &shape, &selection),
+            portion: Portion::new(&request, &shape, &selection),
             selection,
+            wide: Wide {
+                links: Arc::clone(links),
+                shape,
+                request,
+            },
         })
     }
 
     /// Reads to the end.
-    async fn run(mut self, links: &Links, output: &Output) -> Result<()> {
+    async fn run(mut self, output: &Output) -> Result<()> {
         let copy = format!("copy (\n{}\n) to stdout (format binary)", self.selection.sql);
         let mut tuples = Tuples::new(self.selection.fields);
         {
@@ -89,7 +102,14 @@ impl Reading {
             while let Some(message) = messages.next().await {
                 tuples.push(message.map_err(|error| failure::reading(&error))?);
                 while let Some(tuple) = tuples.next()? {
-                    self.portion.add(&tuple, &self.selection)?;
+                    self.portion.take_memory().await;
+                    match portion::lengths(&tuple, &self.selection)? {
+                        None => self.portion.add(&tuple, &self.selection)?,
+                        Some(lengths) => {
+                            let row = (tuple, &self.selection);
+                            self.wide.take_in(&mut self.portion, row, &lengths, output).await?;
+                        }
+                    }
                     if self.portion.is_full() {
                         send(&mut self.portion, output).await?;
                     }
@@ -102,7 +122,7 @@ impl Reading {
         if !self.portion.is_empty() {
             send(&mut self.portion, output).await?;
         }
-        links.finish(self.reader).await
+        self.wide.links.finish(self.reader).await
     }
 }
 
@@ -123,7 +143,7 @@ async fn alone(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-async fn send(portion: &mut Portion, output: &Output) -> Result<()> {
+pub(super) async fn send(portion: &mut Portion, output: &Output) -> Result<()> {
     let batch = portion.finish()?;
     output
         .send(Ok(batch))

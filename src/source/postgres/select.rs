@@ -9,9 +9,10 @@ use super::key::{self, KeyPart};
 use super::piece;
 use super::shape::Shape;
 use super::subject;
+use super::wide;
 use crate::data::column::ColumnType;
 use crate::data::position::{Key, Position};
-use crate::data::stream::{ReadColumn, ReadRequest};
+use crate::data::stream::{Order, ReadColumn, ReadRequest};
 use crate::postgres::error::classify;
 use crate::postgres::key_form::KeyForm;
 use crate::postgres::quote;
@@ -28,14 +29,25 @@ pub(super) struct Selection {
     pub(super) key_fields: Vec<usize>,
     /// The key cannot repeat: the database itself sees to it.
     pub(super) unique: bool,
+    /// Places of columns whose long values are left out of wide rows; the last field tells their lengths then.
+    pub(super) long: Vec<usize>,
 }
 
-/// Builds the statement of a request and binds its values.
+/// What rows are wide: those of more bytes than the first, or than the second where no row is found again alone.
+pub(super) type Guard = (usize, usize);
+
+/// Builds the statement of a request and binds its values. With a guard, wide rows come without their long
+/// values.
 ///
 /// # Errors
 /// [`ErrorKind::Mapping`] for a column that is not there or a key that holds NULL, and what
 /// `only`, `after` and `subject` may be wrong with.
-pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request: &ReadRequest) -> Result<Selection> {
+pub(super) async fn select(
+    connection: &mut PgConnection,
+    shape: &Shape,
+    request: &ReadRequest,
+    guard: Option<Guard>,
+) -> Result<Selection> {
     let key = key::parts(shape, &request.key)?;
     let mut columns = Vec::with_capacity(request.columns.len() + key.len());
     for column in &request.columns {
@@ -63,22 +75,40 @@ pub(super) async fn select(connection: &mut PgConnection, shape: &Shape, request
         (None, None, Some(piece)) => piece::condition(connection, piece).await?,
         (None, None, None) => ranged(connection, shape, &key, request.after.as_ref()).await?,
     };
-    let mut sql = format!("select {} from {}", columns.join(", "), shape.from);
+    let mut rest = format!("from {}", shape.from);
     if let Some(condition) = condition {
-        sql.push_str(" where ");
-        sql.push_str(&condition);
+        rest.push_str(" where ");
+        rest.push_str(&condition);
     }
-    if request.only.is_none() && !request.any_order && !key.is_empty() {
-        sql.push_str(" order by ");
-        sql.push_str(&order(&key));
+    if request.only.is_none() && request.order != Order::Any && !key.is_empty() {
+        rest.push_str(" order by ");
+        rest.push_str(&order(&key));
     }
-    Ok(Selection {
-        sql,
+    let mut selection = Selection {
+        sql: format!("select {} {rest}", columns.join(", ")),
         fields: columns.len(),
         key_fields,
         unique: !key.is_empty() && shape.is_unique(&request.key) && !key.iter().any(|part| part.by_text),
         key,
-    })
+        long: Vec::new(),
+    };
+    if let Some((alone, not_alone)) = guard {
+        let wanted = request.columns.iter().enumerate();
+        let long: Vec<_> = wanted
+            .filter(|(at, column)| wide::may_be_long(&column.ty) && !selection.key_fields.contains(at))
+            .collect();
+        if !long.is_empty() {
+            let bytes_max = if wide::reads_alone(request, &selection) {
+                alone
+            } else {
+                not_alone
+            };
+            selection.sql = wide::guarded(&columns, &long, &rest, bytes_max);
+            selection.fields += 1;
+            selection.long = long.into_iter().map(|(at, _)| at).collect();
+        }
+    }
+    Ok(selection)
 }
 
 /// Bytes of one type must not be read as another's.

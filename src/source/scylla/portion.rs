@@ -61,6 +61,11 @@ impl Portion {
         self.gather.is_full()
     }
 
+    /// Waits until there is memory for the next portion, unless it has begun.
+    pub(super) async fn take_memory(&mut self) {
+        self.gather.take_memory().await;
+    }
+
     /// Takes in a row, under the name that it was asked for by, if it was.
     pub(super) fn add(&mut self, row: &[Option<&[u8]>], known: Option<&Key>, selection: &Selection) -> Result<()> {
         let mut fault: Option<(usize, Unfit)> = None;

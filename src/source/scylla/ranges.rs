@@ -67,6 +67,7 @@ async fn lane(reading: &Reading, queue: &Queue, output: &Output) -> Result<()> {
     while let Some(range) = queue.take() {
         let mut state = Some(PagingState::start());
         while let Some(from) = state {
+            portion.take_memory().await;
             let answer;
             (answer, state) = pages.page(keyspace, &range, from).await?;
             selection.check(keyspace, &answer)?;

@@ -11,7 +11,8 @@ use super::{points, ranges};
 use crate::cql::connect::Keyspace;
 use crate::data::batch::SourceBatch;
 use crate::data::position::Position;
-use crate::data::stream::ReadRequest;
+use crate::data::stream::{Order, ReadRequest};
+use crate::source::gather::fitted;
 use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches, reader};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,7 +33,7 @@ pub(super) async fn start(keyspace: &Arc<Keyspace>, mut request: ReadRequest) ->
     if request.only.is_none() && matches!(request.after, Some(Position::End)) {
         return Ok(batches);
     }
-    let in_order = !request.any_order && !request.key.is_empty();
+    let in_order = request.order != Order::Any && !request.key.is_empty();
     if request.only.is_none() && (in_order || request.after.is_some() || request.piece.is_some()) {
         return Err(Error::new(
             ErrorKind::Mapping,
@@ -42,6 +43,7 @@ pub(super) async fn start(keyspace: &Arc<Keyspace>, mut request: ReadRequest) ->
             ),
         ));
     }
+    request = fitted(request);
     let selection = Selection::of(keyspace, &request)?;
     let only = request.only.take();
     let text = match &only {

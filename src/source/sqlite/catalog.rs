@@ -27,12 +27,20 @@ pub(super) struct Shape {
     pub(super) tie_breakers: Vec<String>,
     /// Name of the row id, if the table has one that can be named.
     pub(super) row_id: Option<&'static str>,
+    /// The column that is the row id.
+    pub(super) row_id_column: Option<String>,
 }
 
 impl Shape {
     /// What `''` stands for in a column.
     pub(super) fn empty(&self, column: &str) -> Empty {
         self.empties.get(column).copied().unwrap_or(Empty::Text)
+    }
+
+    /// What the place of a row is called; `None` where rows have none, or only by a name that a
+    /// column has taken.
+    pub(super) fn place(&self) -> Option<&str> {
+        self.row_id_column.as_deref().or(self.row_id)
     }
 
     /// Whether these columns tell every row from every other.
@@ -121,12 +129,13 @@ pub(super) fn table(connection: &Connection, meanings: &Meanings, name: &TableNa
         },
         never_null,
         row_id,
+        row_id_column,
     };
     if let Some(meaning) = meanings.tables.get(&name.name) {
         shape.table.notes.extend(meaning.notes.iter().cloned());
     }
     for column in &columns {
-        let is_row_id = Some(&column.name) == row_id_column.as_ref();
+        let is_row_id = Some(&column.name) == shape.row_id_column.as_ref();
         let nullable = !shape.never_null.contains(&column.name);
         shape.push(&column.name, meaning(column), nullable, column.fill(is_row_id));
     }
@@ -162,6 +171,7 @@ pub(super) fn query(connection: &Connection, meanings: &Meanings, sql: &str) -> 
         never_null: HashSet::new(),
         tie_breakers: Vec::new(),
         row_id: None,
+        row_id_column: None,
     };
     let one_origin = !is_compound(connection, sql)?;
     for column in statement.columns_with_metadata() {

@@ -40,8 +40,10 @@ mod pragma;
 mod problem;
 mod read;
 mod statement;
+mod stored;
 mod subject;
 mod value;
+mod wide;
 
 pub(super) use meaning::{Empty, Meaning, Meanings, TableMeaning};
 use read::Reading;

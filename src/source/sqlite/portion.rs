@@ -9,27 +9,34 @@ use super::decode::ColumnReader;
 use super::failure::reading;
 use super::problem::Fault;
 use super::statement::Selection;
+use super::stored::Stored;
+use super::wide;
 use crate::Result;
 use crate::data::batch::SourceBatch;
-use crate::data::position::{Key, KeyRef, KeyValue};
+use crate::data::position::{Key, KeyBuffer, KeyRef, KeyValue};
+use crate::data::reject::Reason;
 use crate::data::render;
 use crate::data::stream::{ReadColumn, ReadRequest};
-use crate::source::gather::{Gather, RowFacts, Unreadable};
+use crate::source::gather::{Gather, RowFacts, Unreadable, too_large};
 
 /// Gathers rows of one statement.
 pub(super) struct Portion {
     readers: Vec<ColumnReader>,
     gather: Gather,
+    /// Rows come in the order of their places.
+    stored: Option<Stored>,
+    /// Place of the row before.
+    place: i64,
 }
 
 impl Portion {
-    pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection) -> Result<Self> {
+    pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection, stored: Option<Stored>) -> Result<Self> {
         let reader = |column: &ReadColumn| {
             ColumnReader::new(&column.ty, shape.empty(&column.name), request.rows_max)
                 .map_err(|error| error.during(format_args!("column `{}`", column.name)))
         };
         let facts = RowFacts {
-            ordered: true,
+            ordered: stored.is_none(),
             unique: selection.unique,
             same_key: same,
             row_json: render::row_json,
@@ -37,6 +44,8 @@ impl Portion {
         Ok(Self {
             readers: request.columns.iter().map(reader).collect::<Result<_>>()?,
             gather: Gather::new(request, facts),
+            stored,
+            place: 0,
         })
     }
 
@@ -47,6 +56,56 @@ impl Portion {
     /// Whether another row would be too much.
     pub(super) const fn is_full(&self) -> bool {
         self.gather.is_full()
+    }
+
+    /// Waits until there is memory for the next portion, unless it has begun.
+    pub(super) async fn take_memory(&mut self) {
+        self.gather.take_memory().await;
+    }
+
+    /// Waits until there is memory for a row that will be a portion of its own.
+    pub(super) async fn take_memory_for(&mut self, bytes: usize) -> Result<()> {
+        self.gather.take_memory_for(bytes).await
+    }
+
+    /// Most bytes of one row.
+    pub(super) fn row_bytes_max(&self) -> usize {
+        self.gather.row_bytes_max()
+    }
+
+    /// Takes in the row that the statement stands at as one that is too large. Its `long` values are not
+    /// there, only their lengths.
+    pub(super) fn refuse(&mut self, row: &Row<'_>, selection: &Selection, lengths: &[u64], bytes_max: usize) -> Result<()> {
+        let long = || selection.long.iter().copied().zip(lengths.iter().copied());
+        let (column, longest) = long().max_by_key(|(_, length)| *length).unwrap_or_default();
+        self.readers.iter_mut().for_each(ColumnReader::append_null);
+        for place in &selection.key {
+            self.gather.push_key(key_ref(row.get_ref(*place).map_err(reading)?));
+        }
+        self.stand_at(row, selection)?;
+        let mut shown = row_object(row, &selection.columns)?;
+        for (place, length) in long().filter(|(_, length)| *length > 0) {
+            let value = &mut shown[selection.columns[place].as_str()];
+            if value.is_null() {
+                *value = wide::left_out(length);
+            }
+        }
+        let whole: u64 = lengths.iter().sum();
+        let unreadable = Unreadable {
+            column,
+            reason: Reason::TooLarge,
+            detail: too_large(longest, whole, bytes_max),
+            row: shown.to_string(),
+        };
+        self.gather.refuse_row(1, unreadable)
+    }
+
+    /// Remembers the place of a row, where places count.
+    fn stand_at(&mut self, row: &Row<'_>, selection: &Selection) -> Result<()> {
+        if self.stored.is_some() {
+            self.place = row.get(selection.columns.len()).map_err(reading)?;
+        }
+        Ok(())
     }
 
     /// Takes in the row that the statement stands at.
@@ -64,6 +123,7 @@ impl Portion {
         for place in &selection.key {
             self.gather.push_key(key_ref(row.get_ref(*place).map_err(reading)?));
         }
+        self.stand_at(row, selection)?;
         let Some((column, fault)) = fault else {
             return self.gather.end_row(bytes);
         };
@@ -71,7 +131,7 @@ impl Portion {
             column,
             reason: fault.reason,
             detail: fault.detail,
-            row: row_text(row, &selection.columns)?,
+            row: row_object(row, &selection.columns)?.to_string(),
         };
         self.gather.refuse_row(bytes, unreadable)
     }
@@ -79,8 +139,22 @@ impl Portion {
     /// Hands over the rows so far and begins the next portion.
     pub(super) fn finish(&mut self) -> Result<SourceBatch> {
         let columns = self.readers.iter_mut().map(ColumnReader::finish);
-        self.gather.finish(columns.collect::<Result<_>>()?)
+        let columns = columns.collect::<Result<_>>()?;
+        let Some(stored) = &self.stored else {
+            return self.gather.finish(columns);
+        };
+        let position = stored.position(self.place, self.gather.last_key());
+        self.gather.finish_at(columns, position)
     }
+}
+
+/// The key of the row that a statement stands at.
+pub(super) fn key(row: &Row<'_>, selection: &Selection) -> Result<Key> {
+    let mut key = KeyBuffer::with_capacity(1);
+    for place in &selection.key {
+        key.push(key_ref(row.get_ref(*place).map_err(reading)?));
+    }
+    Ok(key.take_open_row())
 }
 
 const fn size(value: ValueRef<'_>) -> usize {
@@ -120,19 +194,20 @@ fn same(left: &Key, right: &Key) -> bool {
 
 /// The whole row as one JSON object, every storage class told from the others: blobs and text
 /// that is not UTF-8 are objects with their bytes, infinities are objects too.
-fn row_text(row: &Row<'_>, columns: &[String]) -> Result<String> {
+fn row_object(row: &Row<'_>, columns: &[String]) -> Result<Value> {
     let mut object = Map::with_capacity(columns.len());
     for (i, name) in columns.iter().enumerate() {
         let value = match row.get_ref(i).map_err(reading)? {
             ValueRef::Null => Value::Null,
             ValueRef::Integer(value) => value.into(),
             ValueRef::Real(value) => Number::from_f64(value).map_or_else(|| json!({ "real": value.to_string() }), Value::Number),
-            ValueRef::Text(bytes) => {
-                std::str::from_utf8(bytes).map_or_else(|_| json!({ "text_hex": hex::encode(bytes) }), Value::from)
-            }
-            ValueRef::Blob(bytes) => json!({ "hex": hex::encode(bytes) }),
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => render::text(text),
+                Err(_) => json!({ "text_hex": render::bytes(bytes) }),
+            },
+            ValueRef::Blob(bytes) => json!({ "hex": render::bytes(bytes) }),
         };
         object.insert(name.clone(), value);
     }
-    Ok(Value::Object(object).to_string())
+    Ok(Value::Object(object))
 }

@@ -1,4 +1,4 @@
-//! The SQL that reads a stream in key order, and goes on after any key.
+//! The SQL that reads a stream in key order, and goes on after any key; or in the order of row ids.
 //!
 //! Rows are ordered byte by byte (`collate binary`) whatever the column's own collation, because
 //! a page boundary in the middle of values that NOCASE takes for equal would hide rows. NULLs
@@ -7,8 +7,9 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::catalog::Shape;
+use super::wide;
 use crate::data::position::{Key, KeyValue};
-use crate::data::stream::{Origin, Subject};
+use crate::data::stream::{Order, Origin, Subject};
 use crate::data::table::TableName;
 use crate::{Error, ErrorKind, Result};
 
@@ -18,8 +19,9 @@ pub(super) struct Selection {
     from: String,
     /// Condition of a subject.
     subject: Option<String>,
-    /// Rows may come as they lie.
-    any_order: bool,
+    order: Order,
+    /// Name of the row id, where rows come in its order; it is selected behind the columns.
+    place: Option<String>,
     /// Condition of a piece.
     piece: Option<String>,
     /// Selected columns: those that were asked for, then the parts of the key not among them.
@@ -30,6 +32,8 @@ pub(super) struct Selection {
     asked: usize,
     /// The key cannot repeat: the database itself sees to it.
     pub(super) unique: bool,
+    /// Places of columns whose values may be long, no part of the key among them.
+    pub(super) long: Vec<usize>,
 }
 
 impl Selection {
@@ -42,12 +46,14 @@ impl Selection {
         let mut selection = Self {
             from: from(origin),
             subject: None,
-            any_order: false,
+            order: Order::Key,
+            place: None,
             piece: None,
             columns: Vec::new(),
             key: Vec::new(),
             asked: key.len(),
             unique: false,
+            long: Vec::new(),
         };
         for column in columns {
             known(shape, &column)?;
@@ -86,10 +92,39 @@ impl Selection {
         self
     }
 
-    /// Selects rows in no order, where that is as good.
-    pub(super) const fn in_any_order(mut self, any_order: bool) -> Self {
-        self.any_order = any_order;
+    /// Selects rows in this order; in key order instead of that of places until these are known.
+    pub(super) const fn in_order(mut self, order: Order) -> Self {
+        self.order = order;
         self
+    }
+
+    /// Selects rows in the order of their row ids, which are called so.
+    pub(super) fn in_places(&mut self, row_id: &str) {
+        self.place = Some(row_id.to_owned());
+    }
+
+    /// Whether the key begins with the row id: its order is that of places.
+    pub(super) fn is_by_row_id(&self, shape: &Shape) -> bool {
+        let first = self.key.first().map(|place| self.columns[*place].as_str());
+        first.is_some() && (first == shape.row_id || first == shape.row_id_column.as_deref())
+    }
+
+    /// All rows in the order of their row ids, those after one of them where it is `bounded`.
+    fn scan_places(&self, row_id: &str, bounded: bool, long: Option<usize>) -> String {
+        let place = format!("s.{}", quoted(row_id));
+        let after = if bounded {
+            format!(" where {place} > ?1")
+        } else {
+            String::new()
+        };
+        format!("{}{after} order by {place}", self.select(long))
+    }
+
+    /// Finds the row id of the row with a key.
+    pub(super) fn place_of(&self) -> String {
+        let parts: Vec<_> = (0..self.key.len()).map(|i| self.equal(i)).collect();
+        let place = self.place.as_deref().map_or_else(|| "null".to_owned(), quoted);
+        format!("select s.{place} from {} where {}", self.from, parts.join(" and "))
     }
 
     /// Selects rows of a piece only.
@@ -98,10 +133,20 @@ impl Selection {
         self
     }
 
-    /// All rows (of a subject, of a piece), or those after a key, in key order. Parameters are the key's
-    /// values, or `$key` of the subject.
-    pub(super) fn scan(&self, after: Option<&Key>) -> Result<String> {
-        let mut sql = self.select();
+    /// Names the columns whose values may be long, among those that were asked for.
+    pub(super) fn with_long(mut self, long: impl Fn(usize) -> bool) -> Self {
+        let places = (0..self.columns.len()).filter(|place| !self.key.contains(place) && long(*place));
+        self.long = places.collect();
+        self
+    }
+
+    /// All rows (of a subject, of a piece), or those after a key, in key order, without values that are
+    /// longer than `long`. Parameters are the key's values, or `$key` of the subject.
+    pub(super) fn scan(&self, after: Option<&Key>, long: Option<usize>) -> Result<String> {
+        if let Some(row_id) = &self.place {
+            return Ok(self.scan_places(row_id, after.is_some(), long));
+        }
+        let mut sql = self.select(long);
         if let Some(condition) = &self.subject {
             sql.push_str(&belongs(condition));
         } else if let Some(piece) = &self.piece {
@@ -112,7 +157,7 @@ impl Selection {
             sql.push_str(" where ");
             sql.push_str(&self.after(after));
         }
-        if !self.key.is_empty() && !self.any_order {
+        if !self.key.is_empty() && self.order != Order::Any {
             let order: Vec<_> = self.key.iter().map(|place| self.part(*place)).collect();
             sql.push_str(" order by ");
             sql.push_str(&order.join(", "));
@@ -121,9 +166,9 @@ impl Selection {
     }
 
     /// The row with a key of so many parts; all such rows where tie-breakers are left out.
-    pub(super) fn lookup(&self, parts: usize) -> String {
+    pub(super) fn lookup(&self, parts: usize, long: Option<usize>) -> String {
         let parts: Vec<_> = (0..parts).map(|i| self.equal(i)).collect();
-        format!("{} where {}", self.select(), parts.join(" and "))
+        format!("{} where {}", self.select(long), parts.join(" and "))
     }
 
     /// Whether rows can be looked up by such a key, with tie-breakers or without.
@@ -148,8 +193,24 @@ impl Selection {
         ))
     }
 
-    fn select(&self) -> String {
-        let columns: Vec<_> = self.columns.iter().map(|column| format!("s.{}", quoted(column))).collect();
+    /// The place of the column that tells the lengths of long values, where they are left out.
+    pub(super) fn lengths(&self, long: Option<usize>) -> Option<usize> {
+        let before = self.columns.len() + usize::from(self.place.is_some());
+        let told = long.is_some() && !self.long.is_empty() && wide::has_room(before);
+        told.then_some(before)
+    }
+
+    fn select(&self, long: Option<usize>) -> String {
+        let long = long.filter(|_| self.lengths(long).is_some());
+        let mut columns: Vec<_> = self.columns.iter().map(|column| format!("s.{}", quoted(column))).collect();
+        let place = self.place.iter().map(|row_id| format!("s.{}", quoted(row_id)));
+        columns.extend(place);
+        if let Some(bytes_max) = long {
+            for place in &self.long {
+                columns[*place] = wide::unless_long(&self.columns[*place], bytes_max);
+            }
+            columns.push(wide::lengths(self.long.iter().map(|place| &self.columns[*place]), bytes_max));
+        }
         let columns = if columns.is_empty() {
             "null".to_owned()
         } else {

@@ -6,6 +6,8 @@ use crate::document::scan::{Broken, HalfPair, Piece, Quoted, Scan};
 /// Why a target refuses a text or would silently change it.
 pub(in crate::transform) const INVALID: &str = "not valid JSON";
 pub(in crate::transform) const DEEP: &str = "JSON nested more than 1024 deep";
+/// As many names as are compared with each other rather than sorted.
+const FEW_NAMES: usize = 12;
 const DUPLICATE: &str = "JSON with a key twice in one object, of which jsonb keeps only the last";
 const NUL: &str = "JSON with \\u0000, which jsonb cannot hold";
 pub(in crate::transform) const HALF_PAIR: &str = "JSON with half a surrogate pair, which jsonb cannot hold";
@@ -106,6 +108,16 @@ impl Binary {
             &text.as_bytes()[name.start..name.end]
         };
         let names = &mut self.names[from..];
+        if names.len() <= FEW_NAMES {
+            let twin = |(at, name): (usize, &Name)| {
+                let length = name.end - name.start;
+                let before = names[..at].iter();
+                before
+                    .into_iter()
+                    .any(|one| one.end - one.start == length && spelt(one) == spelt(name))
+            };
+            return names.iter().enumerate().any(twin);
+        }
         names.sort_unstable_by(|a, b| spelt(a).cmp(spelt(b)));
         names.windows(2).any(|pair| spelt(&pair[0]) == spelt(&pair[1]))
     }

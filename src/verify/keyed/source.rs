@@ -15,7 +15,7 @@ use crate::config::limits::Limits;
 use crate::data::keyed::form::KeyFacts;
 use crate::data::keyed::{Collision, KeyType};
 use crate::data::position::Key;
-use crate::data::stream::{Origin, ReadRequest, Subject};
+use crate::data::stream::{Order, Origin, ReadRequest, Subject};
 use crate::pipeline::plan::PlannedStream;
 use crate::source::Source;
 use crate::verify::side::{Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
@@ -66,7 +66,7 @@ impl KeyedSource {
             origin: stream.origin.clone(),
             columns: stream.transform.read_columns().to_vec(),
             key: stream.source_key.clone(),
-            any_order: !layout.order_matters(),
+            order: if layout.order_matters() { Order::Key } else { Order::Any },
             after: None,
             subject,
             only: None,
@@ -311,6 +311,7 @@ impl HandOn {
             expired,
             refused,
             unreadable: Vec::new(),
+            memory: drawn.source.memory.clone(),
         })
     }
 

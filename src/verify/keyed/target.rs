@@ -14,6 +14,7 @@ use crate::data::keyed::Expiry;
 use crate::data::keyed::form::TtlRule;
 use crate::data::keyed::owner::Writer;
 use crate::data::keyed::read::{KeyPlace, KeyRead, KeysWanted, Place};
+use crate::data::memory;
 use crate::data::position::{Key, KeyBuffer, KeyRef, KeyValue};
 use crate::mapping::keyed::told;
 use crate::verify::side::{Form, Handles, PORTIONS_IN_FLIGHT_MAX, Portion, Portions, Side, Wanted};
@@ -133,6 +134,7 @@ fn portion(rows: RecordBatch, key: &[usize], (with_handles, keys_alone): (bool, 
         expired: 0,
         refused: 0,
         unreadable: Vec::new(),
+        memory: memory::Held::default(),
     })
 }
 

@@ -18,7 +18,6 @@ use crate::Result;
 use crate::config::connection::ConnectionKind;
 use crate::data::counts::Counts;
 use crate::data::digest::Digest;
-use crate::ledger::StoredBatch;
 use crate::pipeline::plan::{Plan, PlannedStream};
 
 /// A stream that is compared with what the ledger holds of it.
@@ -94,7 +93,7 @@ impl<'a> Comparison<'a> {
                     let mut others = batch + 1..stretch.batches.len();
                     let until = others.find(stops).unwrap_or(stretch.batches.len());
                     for walked in walk::walk(&self.ends, stretch, batch..until, watch).await? {
-                        self.judge(&stretch.batches[walked.batches.clone()], &walked, gathered);
+                        self.judge(stretch, &walked, batch, gathered);
                     }
                     batch = until;
                 }
@@ -111,12 +110,19 @@ impl<'a> Comparison<'a> {
         if self.stream.write.expires() {
             return Some("its rows end by themselves: those that have ended cannot be told from those that are gone");
         }
+        if stretch.again {
+            return Some(
+                "the table was read again from its beginning, over what was there: its rows are in batches of both readings",
+            );
+        }
         let ordered = stretch.batches[batch].entry.last_key.is_some();
         (!ordered && !self.stream.source_key.is_empty())
             .then_some("the source hands out its pages in an order of its own: a batch has no range of keys")
     }
 
-    fn judge(&self, batches: &[StoredBatch], walked: &Walked, gathered: &mut Gathered<'_>) {
+    /// Judges what was found of some batches together; tells it of those from `first` on.
+    fn judge(&self, stretch: &Stretch, walked: &Walked, first: usize, gathered: &mut Gathered<'_>) {
+        let batches = &stretch.batches[walked.batches.clone()];
         let (mut then, mut counts) = (Digest::default(), Counts::default());
         for batch in batches {
             then.add(batch.entry.digest);
@@ -138,7 +144,7 @@ impl<'a> Comparison<'a> {
             respelt: self.respelt.as_deref(),
         });
         let now = walked.sums.there();
-        for batch in batches {
+        for batch in &stretch.batches[walked.batches.start.max(first)..walked.batches.end] {
             gathered.add(batch, judgement.clone(), (batches.len() == 1).then_some(now));
         }
     }

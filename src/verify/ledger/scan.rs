@@ -19,6 +19,7 @@ use crate::Result;
 use crate::data::column::ColumnType;
 use crate::data::digest::{Digest, hash_rows};
 use crate::data::position::{Key, KeyValue};
+use crate::data::stream::Order;
 use crate::data::text;
 use crate::pipeline::plan::PlannedStream;
 
@@ -107,10 +108,14 @@ fn key_place(stream: &PlannedStream, target: &Arc<dyn Side>) -> Option<usize> {
     (is_ordered && stream.transform.taken_from(key) == Some(source_key)).then_some(*place)
 }
 
-/// Ranges of all batches that have rows, in key order; `None` where they are not in it.
+/// Ranges of all batches that have rows, in key order; `None` where they are not in it, or were not
+/// read in it.
 fn ranges(trail: &Trail) -> Option<Vec<Range>> {
     let mut ranges: Vec<Range> = Vec::new();
     for (place, stretch) in trail.stretches.iter().enumerate() {
+        if stretch.order != Order::Key {
+            return None;
+        }
         for (batch, stored) in stretch.batches.iter().enumerate() {
             if stored.entry.digest.rows == 0 {
                 continue;

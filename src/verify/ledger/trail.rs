@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::Result;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
+use crate::data::stream::Order;
 use crate::ledger::{BatchEntry, Checkpoint, StoredBatch};
 use crate::pipeline::fingerprint::what_changed;
 use crate::pipeline::plan::PlannedStream;
@@ -20,7 +21,7 @@ pub(super) struct Recorded {
 /// What a stream has committed since it last began.
 #[derive(Default)]
 pub(super) struct Trail {
-    /// By split, in key order.
+    /// By split, in the order in which they were read.
     pub(super) stretches: Vec<Stretch>,
     /// Batches without a range of keys: rejects moved again, rows of subjects, changes.
     pub(super) later: Vec<StoredBatch>,
@@ -37,6 +38,10 @@ pub(super) struct Trail {
 pub(super) struct Stretch {
     /// The key after which the split begins.
     lower: Option<Key>,
+    /// In which order its rows were read.
+    pub(super) order: Order,
+    /// The table was read over what an earlier reading brought: batches of both have the same rows.
+    pub(super) again: bool,
     /// The batches.
     pub(super) batches: Vec<StoredBatch>,
     /// Whether all of the ledger is there between a batch and the one before it.
@@ -93,7 +98,17 @@ impl Trail {
                     first = Some(batch.committed_at.clone());
                 }
             }
-            trail.add(lower.take(), by_sequence);
+            let (order, again) = match &checkpoint.position {
+                Some(Position::Stored { again, .. }) => (Order::Stored, *again),
+                _ => (Order::Key, false),
+            };
+            let stretch = Stretch {
+                lower: lower.take(),
+                order,
+                again,
+                ..Stretch::default()
+            };
+            trail.add(stretch, by_sequence);
             lower = checkpoint.position.as_ref().and_then(Position::until).cloned();
         }
         let first = first.unwrap_or_default();
@@ -107,11 +122,7 @@ impl Trail {
         trail
     }
 
-    fn add(&mut self, lower: Option<Key>, batches: BTreeMap<i64, &StoredBatch>) {
-        let mut stretch = Stretch {
-            lower,
-            ..Stretch::default()
-        };
+    fn add(&mut self, mut stretch: Stretch, batches: BTreeMap<i64, &StoredBatch>) {
         let (mut before, mut follows) = (0, true);
         for (sequence, batch) in batches {
             follows &= sequence == before + 1;
@@ -144,7 +155,7 @@ impl Trail {
 }
 
 impl Stretch {
-    /// The key after which a batch begins; `None` at the beginning of the stream.
+    /// Key of the row after which a batch begins; `None` at the beginning of the stream.
     pub(super) fn before(&self, batch: usize) -> Option<&Key> {
         let ends = self.batches[..batch].iter().rev();
         ends.map(|batch| &batch.entry)

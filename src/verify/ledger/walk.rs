@@ -1,4 +1,4 @@
-//! The careful way: the source is read again in key order, and cut where batches ended. The rows of
+//! The careful way: the source is read again in the order in which it was, and cut where batches ended. The rows of
 //! a batch give the keys by which the target's are fetched.
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +21,7 @@ use super::trail::Stretch;
 use crate::config::limits::Limits;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, KeyBuffer, KeyRef, KeyValue, Position};
+use crate::data::stream::Order;
 use crate::pipeline::plan::PlannedStream;
 use crate::source::Source;
 use crate::{Error, ErrorKind, Result};
@@ -52,11 +53,22 @@ pub(super) struct Walked {
     pub(super) ended: bool,
 }
 
-/// Walks through batches of a stretch that follow each other.
+/// Walks through batches of a stretch that follow each other. What is found may begin with batches
+/// before them.
 ///
 /// # Errors
 /// What reading either side fails with.
 pub(super) async fn walk(ends: &Ends<'_>, stretch: &Stretch, batches: Range<usize>, watch: &Watch) -> Result<Vec<Walked>> {
+    let (first, until) = (batches.start, batches.end);
+    let walked = match walk_from(ends, stretch, batches, watch).await {
+        // The row before them is gone: what comes after it is only known from the beginning on.
+        Err(error) if error.kind() == ErrorKind::Void => walk_from(ends, stretch, 0..until, watch).await,
+        walked => walked,
+    };
+    Ok(walked?.into_iter().filter(|walked| walked.batches.end > first).collect())
+}
+
+async fn walk_from(ends: &Ends<'_>, stretch: &Stretch, batches: Range<usize>, watch: &Watch) -> Result<Vec<Walked>> {
     // Where the last of them does not end any more, the next ones do.
     let beyond = stretch.batches.len().min(batches.end + BEYOND);
     let marks = marks(stretch, batches.start..beyond);
@@ -67,11 +79,12 @@ pub(super) async fn walk(ends: &Ends<'_>, stretch: &Stretch, batches: Range<usiz
         .find_map(|batch| stretch.batches[batch].entry.last_key.clone());
     let after = stretch.before(batches.start).cloned();
     let side = match last {
-        Some(last) if ends.bounded => side.starting_at(Some(Position::Within {
-            after,
-            until: Some(last),
-        })),
-        Some(_) => side.starting_at(after.map(Position::Key)),
+        Some(_) if stretch.order == Order::Stored => side.starting_at(after.map(Position::behind), Order::Stored),
+        Some(last) if ends.bounded => {
+            let until = Some(last);
+            side.starting_at(Some(Position::Within { after, until }), Order::Key)
+        }
+        Some(_) => side.starting_at(after.map(Position::Key), Order::Key),
         // An atomic stream is one batch.
         None => side,
     };

@@ -37,6 +37,7 @@ fn value(expression: &str) -> Result<Option<String>, String> {
         position: Position::End,
         row_json: dbferry::data::render::row_json,
         bytes: 0,
+        memory: dbferry::data::memory::Held::default(),
     };
     let written = compiled.apply(&batch).expect("no defect");
     if let Some(reject) = written.rejects.first() {

@@ -1,6 +1,6 @@
 //! Killed runs and killed rollbacks.
 
-use super::{back, demo, everything, fill, rows, run, same, source, states};
+use super::{back, demo, everything, fill, rows, run, same, states};
 use crate::harness::KillTimes;
 
 #[test]
@@ -13,7 +13,7 @@ fn a_run_that_was_interrupted_and_went_on_is_two_runs_on_the_way_back() {
     let first = run(&project, &["--batch-size", "40"], 4);
     let after_first = everything(&database);
     assert!(!after_first.is_empty());
-    project.sqlite("app.db", &source(300, 0));
+    project.sqlite("app.db", "update players set name = 'mended' where id = 'p77'");
     let second = run(&project, &["--batch-size", "40", "--max-rejects", "1"], 4);
     back(&project, &first, &["--yes"]).expect(2).says(&second);
     back(&project, &second, &["--yes"]).expect(0);

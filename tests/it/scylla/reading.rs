@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use dbferry::data::batch::SourceBatch;
 use dbferry::data::column::ColumnType;
 use dbferry::data::position::{Key, KeyValue};
-use dbferry::data::stream::{Origin, ReadColumn, ReadRequest};
+use dbferry::data::stream::{Order, Origin, ReadColumn, ReadRequest};
 use dbferry::data::table::{Table, TableName};
 use dbferry::source;
 
@@ -31,7 +31,7 @@ fn read(keyspace: &Keyspace, table: &str, columns: &[&str], only: Option<Vec<Key
             origin: Origin::Table(name),
             columns: columns.iter().map(column).collect(),
             key: table.key.clone(),
-            any_order: true,
+            order: Order::Any,
             after: None,
             subject: None,
             only,
@@ -273,7 +273,7 @@ fn a_reading_goes_on_when_its_server_comes_back() {
                 ty: ColumnType::TEXT,
             }],
             key: vec!["part".to_owned(), "n".to_owned()],
-            any_order: true,
+            order: Order::Any,
             after: None,
             subject: None,
             only: None,

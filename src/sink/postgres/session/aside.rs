@@ -3,9 +3,11 @@
 
 use arrow::record_batch::RecordBatch;
 
-use super::super::{claimant, delete, foreign_key, ledger_write, orphan, undo};
+use super::super::{claimant, deferred_index, delete, foreign_key, ledger_write, orphan, undo};
 use super::PostgresSession;
 use crate::data::position::Key;
+use crate::data::stream::StreamTarget;
+use crate::ledger::deferred::{Deferral, Deferred};
 use crate::ledger::{Checkpoint, Deletion, Removal, Suspended};
 use crate::{Error, ErrorKind, Result};
 
@@ -54,6 +56,16 @@ impl PostgresSession {
         self.open_transaction().await?;
         let put = async {
             self.fence().await?;
+            if self.dry_run
+                && !deferred_index::of_table(&mut self.connection, &key.key.table)
+                    .await?
+                    .is_empty()
+            {
+                // What it rests on may be away, and stays so.
+                return foreign_key::pass_over(&mut self.connection, &self.project, key)
+                    .await
+                    .map(|()| true);
+            }
             foreign_key::restore(&mut self.connection, &self.project, key).await
         };
         match put.await {
@@ -61,6 +73,67 @@ impl PostgresSession {
             Ok(false) => self.undo_transaction().await.map(|()| false),
             Err(error) => Err(self.give_up(error).await),
         }
+    }
+
+    /// Takes indexes and keys away in a transaction of its own.
+    pub(super) async fn take_indexes_away(&mut self, wanted: &StreamTarget) -> Result<Deferral> {
+        if self.dry_run {
+            return Ok(Deferral::not(
+                "a rehearsal leaves them, for it would keep everybody else from the table",
+            ));
+        }
+        self.open_transaction().await?;
+        let taken = async {
+            self.fence().await?;
+            let load = deferred_index::Load {
+                project: &self.project,
+                run: self.run,
+                target: wanted,
+            };
+            deferred_index::take_away(&mut self.connection, &load).await
+        };
+        match taken.await {
+            Ok(taken) if taken.why_not.is_none() && !taken.is_nothing() => {
+                self.close_transaction().await?;
+                if let Some(target) = &mut self.target {
+                    target.away.extend(taken.indexes.iter().cloned());
+                }
+                Ok(taken)
+            }
+            Ok(nothing) => self.undo_transaction().await.map(|()| nothing),
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                self.undo_transaction().await?;
+                Ok(Deferral::not(error.to_string()))
+            }
+            Err(error) => Err(self.give_up(error).await),
+        }
+    }
+
+    /// Builds an index in a transaction of its own.
+    pub(super) async fn build_again(&mut self, index: &Deferred) -> Result<()> {
+        self.open_transaction().await?;
+        let built = async {
+            self.fence().await?;
+            deferred_index::build(&mut self.connection, &self.project, index).await
+        };
+        match built.await {
+            Ok(()) => self.close_transaction().await,
+            Err(error) => Err(self.give_up(error).await),
+        }
+    }
+
+    /// What is away of a table that is going to be written. Where it is not the load that it is away
+    /// for, it is built again first.
+    pub(super) async fn away_of(&mut self, wanted: &StreamTarget) -> Result<Vec<Deferred>> {
+        let away = deferred_index::of_table(&mut self.connection, &wanted.table).await?;
+        if away.is_empty() || wanted.options.deferred || self.dry_run {
+            return Ok(away);
+        }
+        for index in &away {
+            self.build_again(index).await?;
+        }
+        // What another project has taken away stays.
+        deferred_index::of_table(&mut self.connection, &wanted.table).await
     }
 
     /// The lease is still ours.

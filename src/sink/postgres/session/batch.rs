@@ -2,6 +2,7 @@
 
 use super::super::{ledger_write, sequence, undo};
 use super::aside::no_stream;
+use super::transaction::Flush;
 use super::{PostgresSession, execute};
 use crate::ledger::{BatchEntry, Checkpoint};
 use crate::{Error, ErrorKind, Result};
@@ -40,7 +41,23 @@ impl PostgresSession {
         Ok(())
     }
 
-    pub(super) async fn finish_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()> {
+    pub(super) async fn end_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry, flush: Flush) -> Result<()> {
+        match self.finish_batch(checkpoint, entry, flush).await {
+            Ok(()) => {
+                self.batch = None;
+                if let Some(target) = &mut self.target {
+                    target.restart = false;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.give_up(error).await;
+                Err(self.about(error))
+            }
+        }
+    }
+
+    async fn finish_batch(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry, flush: Flush) -> Result<()> {
         let target = self.target.as_ref().ok_or_else(no_stream)?;
         if !target.firing.on.is_empty() {
             execute(&mut self.connection, &target.firing.on).await?;
@@ -52,6 +69,24 @@ impl PostgresSession {
             // A stream that is complete is not finished again: after this commit nothing may be left.
             sequence::set(&mut self.connection, &target.sequences).await?;
         }
-        self.close_transaction().await
+        match flush {
+            Flush::Now => self.close_transaction().await,
+            Flush::Later => self.close_transaction_soon().await,
+        }
+    }
+
+    /// A commit with something to write flushes all commits before it: here it is the lock of the
+    /// checkpoint.
+    pub(super) async fn flush_commits(&mut self) -> Result<()> {
+        let target = self.target.as_ref().ok_or_else(no_stream)?;
+        let (stream, split) = (target.stream.clone(), target.split);
+        if self.dry_run {
+            return Ok(());
+        }
+        self.open_transaction().await?;
+        match self.locked(&stream, split).await {
+            Ok(_) => self.close_transaction().await,
+            Err(error) => Err(self.give_up(error).await),
+        }
     }
 }

@@ -5,6 +5,15 @@ use super::PostgresSession;
 use crate::ledger::Checkpoint;
 use crate::{Error, ErrorKind, Result};
 
+/// When what is committed is on the server's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// When the commit is answered.
+    Now,
+    /// With a later commit, or when the server comes to it.
+    Later,
+}
+
 impl PostgresSession {
     /// Opens the batch's transaction. Constraints are checked at the end of each statement, so
     /// that a deferred one speaks up while it is known which rows it means.
@@ -23,6 +32,19 @@ impl PostgresSession {
         } else {
             "commit"
         })
+        .await
+    }
+
+    /// Commits without waiting until that is on the disk, where the server's setting is the one that does
+    /// wait for just that. Whatever else it may be set to was set for a reason: it stays.
+    pub(super) async fn close_transaction_soon(&mut self) -> Result<()> {
+        if self.dry_run {
+            return self.close_transaction().await;
+        }
+        self.execute(
+            "select pg_catalog.set_config('synchronous_commit', 'off', true) \
+                 where pg_catalog.current_setting('synchronous_commit') in ('on', 'local'); commit",
+        )
         .await
     }
 

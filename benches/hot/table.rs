@@ -1,25 +1,20 @@
-//! How fast the SQLite source turns a table into columns: 200,000 rows of a PocketBase-like table,
-//! read in key order and decoded into exact types.
-//!
-//! `cargo bench --bench read`
+//! A PocketBase-like table in a file, read in key order and decoded into exact types.
 
 use std::path::Path;
-use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dbferry::config::connection::{Connection, ConnectionKind};
 use dbferry::data::column::ColumnType;
-use dbferry::data::stream::{Origin, ReadColumn, ReadRequest};
+use dbferry::data::stream::{Order, Origin, ReadColumn, ReadRequest};
 use dbferry::data::table::TableName;
 use dbferry::source;
 use tokio::runtime::Runtime;
 
-const ROWS: u64 = 200_000;
+use super::{ROWS, Ready};
 
 const TABLE: &str = "create table users (id text primary key not null, email text, verified boolean, score numeric, \
      ratio numeric, created text, settings json);
-     with recursive s(i) as (select 1 union all select i + 1 from s where i < 200000)
-     insert into users select printf('%015x', (i * 7919) % 200003), 'user' || i || '@example.com', i % 2, i * 31,
+     with recursive s(i) as (select 1 union all select i + 1 from s where i < 8192)
+     insert into users select printf('%015x', (i * 7919) % 8209), 'user' || i || '@example.com', i % 2, i * 31,
          i / 7.0, strftime('%Y-%m-%d %H:%M:%S', 1600000000 + i, 'unixepoch') || '.123Z',
          '{\"theme\":\"dark\",\"volume\":' || (i % 100) || '}' from s;";
 
@@ -48,7 +43,7 @@ fn request() -> ReadRequest {
         subject: None,
         only: None,
         piece: None,
-        any_order: false,
+        order: Order::Stored,
         rows_max: 8192,
         bytes_max: 64 << 20,
         patience: std::time::Duration::ZERO,
@@ -72,27 +67,16 @@ async fn read(path: &Path) -> dbferry::Result<u64> {
     Ok(rows)
 }
 
-#[expect(clippy::expect_used, reason = "a benchmark that cannot run says so by panicking")]
-fn read_table(criterion: &mut Criterion) {
+/// Reading the whole table, as a run does.
+pub(super) fn sqlite() -> Ready {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let path = folder.path().join("read.db");
     rusqlite::Connection::open(&path)
         .and_then(|connection| connection.execute_batch(TABLE))
         .expect("a table");
     let runtime = Runtime::new().expect("a runtime");
-    let mut group = criterion.benchmark_group("read");
-    group
-        .throughput(Throughput::Elements(ROWS))
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(10));
-    group.bench_function("sqlite_text_key", |bencher| {
-        bencher.iter(|| {
-            let rows = runtime.block_on(read(&path)).expect("a readable table");
-            assert_eq!(rows, ROWS);
-        });
-    });
-    group.finish();
+    Box::new(move || {
+        let rows = runtime.block_on(read(&path)).expect("a readable table");
+        assert_eq!(rows, ROWS as u64, "{}", folder.path().display());
+    })
 }
-
-criterion_group!(benches, read_table);
-criterion_main!(benches);

@@ -1,11 +1,11 @@
-//! Holding back: a rate of rows, and pauses while others suffer.
+//! Watching over those who suffer: servers that follow a target, and others who wait for locks.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::event::{Event, Events};
-use super::super::retry;
 use super::super::shutdown::Shutdown;
+use super::rate::pause;
 use crate::config::limits::Limits;
 use crate::data::backfill::{Standby, Strain};
 use crate::data::table::TableName;
@@ -13,84 +13,32 @@ use crate::sink::Sink;
 use crate::{Error, ErrorKind, Result};
 
 /// How often is looked who suffers.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Places of the log that are remembered: with one every half second, of an hour and a half.
 const PLACES_MAX: usize = 10_000;
-/// Batches in a second at least, where a rate is given: rows come evenly, not once in a while.
-const BATCHES_PER_SECOND: u64 = 4;
-/// Delay that is made up for: after a pause no flood comes.
-const MADE_UP_MAX: Duration = Duration::from_millis(500);
-
-/// A rate of rows.
-#[derive(Debug)]
-pub(super) struct Rate {
-    per_second_max: Option<u64>,
-    /// When the next batch may begin.
-    due: Option<Instant>,
-}
-
-impl Rate {
-    pub(super) const fn new(per_second_max: Option<u64>) -> Self {
-        Self {
-            per_second_max,
-            due: None,
-        }
-    }
-
-    /// Most rows of a batch at this rate.
-    pub(super) fn batch_rows_max(&self, wanted: u64) -> u64 {
-        self.per_second_max
-            .map_or(wanted, |rate| wanted.min((rate / BATCHES_PER_SECOND).max(1)))
-    }
-
-    /// Waits until the next batch may begin.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Interrupted`] on a stop.
-    pub(super) async fn wait(&self, shutdown: &Shutdown) -> Result<()> {
-        match self.due.and_then(|due| due.checked_duration_since(Instant::now())) {
-            Some(wait) => pause(wait, shutdown).await,
-            None => Ok(()),
-        }
-    }
-
-    /// A batch of so many rows was done: how long that takes at the rate is not to be undercut.
-    pub(super) fn spent(&mut self, rows: u64, now: Instant) {
-        let Some(rate) = self.per_second_max else { return };
-        let nanoseconds = u128::from(rows) * 1_000_000_000 / u128::from(rate.max(1));
-        let takes = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
-        let earliest = now.checked_sub(MADE_UP_MAX).unwrap_or(now);
-        // What the first batch took is no delay: its connection was still cold.
-        let from = self.due.unwrap_or(now).max(earliest);
-        self.due = Some(from + takes);
-    }
-}
-
-async fn pause(time: Duration, shutdown: &Shutdown) -> Result<()> {
-    retry::pause(time, shutdown)
-        .await
-        .map_err(|_| super::super::shutdown::interrupted())
-}
+/// Standbys that cannot be looked at.
+pub(super) const HIDDEN: &str = "servers follow this one, and the role may not see how far they are: nothing pauses for them; \
+                                 `grant pg_monitor` lets it see";
 
 /// Watches over those who suffer.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(in crate::pipeline) struct Watch {
     /// Where the log ended, and when.
     places: VecDeque<(Instant, u64)>,
     looked: Option<Instant>,
     hidden: bool,
     /// Spent in pauses.
-    pub(super) paused: Duration,
+    pub(in crate::pipeline) paused: Duration,
 }
 
 /// What is watched.
-pub(super) struct Watched<'a> {
-    pub(super) sink: &'a dyn Sink,
-    pub(super) table: &'a TableName,
-    pub(super) stream: &'a str,
-    pub(super) limits: &'a Limits,
-    pub(super) events: &'a Events,
-    pub(super) shutdown: &'a Shutdown,
+pub(in crate::pipeline) struct Watched<'a> {
+    pub(in crate::pipeline) sink: &'a dyn Sink,
+    pub(in crate::pipeline) table: &'a TableName,
+    pub(in crate::pipeline) stream: &'a str,
+    pub(in crate::pipeline) limits: &'a Limits,
+    pub(in crate::pipeline) events: &'a Events,
+    pub(in crate::pipeline) shutdown: &'a Shutdown,
 }
 
 impl Watch {
@@ -99,7 +47,7 @@ impl Watch {
     /// # Errors
     /// [`ErrorKind::Busy`] where that takes longer than `pause_seconds_max`; [`ErrorKind::Interrupted`]
     /// on a stop.
-    pub(super) async fn wait(&mut self, watched: &Watched<'_>) -> Result<()> {
+    pub(in crate::pipeline) async fn wait(&mut self, watched: &Watched<'_>) -> Result<()> {
         let now = Instant::now();
         if self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK_EVERY) {
             return Ok(());
@@ -115,11 +63,7 @@ impl Watch {
             };
             let paused = at.duration_since(now);
             if paused.as_secs() >= watched.limits.pause_seconds_max {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("backfill `{}` has paused for {} s: {why}", watched.stream, paused.as_secs()),
-                )
-                .hint("everything up to here is committed: call it again when that is over, or allow more in [limits] of the configuration"));
+                return Err(paused_too_long(format_args!("backfill `{}`", watched.stream), paused, &why));
             }
             if !told {
                 told = true;
@@ -138,15 +82,13 @@ impl Watch {
             self.hidden = true;
             (watched.events)(Event::Warning {
                 stream: Some(watched.stream.to_owned()),
-                message: "servers follow this one, and the role may not see how far they are: nothing pauses for them; \
-                          `grant pg_monitor` lets it see"
-                    .to_owned(),
+                message: HIDDEN.to_owned(),
             });
         }
     }
 
     /// What is above a limit, in words.
-    fn too_much(&mut self, now: Instant, strain: &Strain, limits: &Limits) -> Option<String> {
+    pub(super) fn too_much(&mut self, now: Instant, strain: &Strain, limits: &Limits) -> Option<String> {
         let allowed = Duration::from_secs(limits.replication_lag_seconds_max);
         self.remember(now, strain);
         let behind = strain.standbys.iter().map(|standby| (self.lag(now, standby), standby));
@@ -191,6 +133,12 @@ impl Watch {
         let theirs = standby.lag_milliseconds.filter(|_| !reached_all).unwrap_or(0);
         ours.max(Duration::from_millis(theirs))
     }
+}
+
+/// Somebody has suffered for longer than one is willing to pause.
+pub(super) fn paused_too_long(who: std::fmt::Arguments<'_>, paused: Duration, why: &str) -> Error {
+    Error::new(ErrorKind::Busy, format!("{who} has paused for {} s: {why}", paused.as_secs()))
+        .hint("everything up to here is committed: call it again when that is over, or allow more in [limits] of the configuration")
 }
 
 #[cfg(test)]
@@ -250,21 +198,5 @@ mod tests {
         let (now, limits) = (Instant::now(), Limits::default());
         assert_eq!(watch.too_much(now, &strain(limits.lock_waits_max), &limits), None);
         assert!(watch.too_much(now, &strain(limits.lock_waits_max + 1), &limits).is_some());
-    }
-
-    #[test]
-    fn a_rate_is_kept_and_what_was_lost_is_not_made_up_at_once() {
-        let mut rate = Rate::new(Some(1_000));
-        assert_eq!(rate.batch_rows_max(2_000), 250);
-        assert_eq!(Rate::new(Some(1)).batch_rows_max(2_000), 1);
-        assert_eq!(Rate::new(None).batch_rows_max(2_000), 2_000);
-        let began = Instant::now();
-        rate.spent(250, began);
-        assert_eq!(rate.due, Some(began + Duration::from_millis(250)));
-        rate.spent(250, began + Duration::from_millis(300));
-        assert_eq!(rate.due, Some(began + Duration::from_millis(500)), "50 ms are made up for");
-        rate.spent(250, began + Duration::from_mins(1));
-        let late = Duration::from_mins(1).saturating_sub(MADE_UP_MAX);
-        assert_eq!(rate.due, Some(began + late + Duration::from_millis(250)), "a minute is not");
     }
 }
