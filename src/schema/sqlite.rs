@@ -43,9 +43,13 @@ impl SqliteDatabase {
         }
         let database = Self::open(name, path, OpenFlags::SQLITE_OPEN_CREATE)?;
         if is_new {
-            // Others can read it while a run writes.
+            // Others can read it while a run writes. Where another process has found the new file meanwhile,
+            // it stays as that one makes it: SQLite does not wait to change this.
             let log = database.connection.query_row("pragma journal_mode = wal", [], |_| Ok(()));
-            log.map_err(|error| database.classify(&error))?;
+            match log.map_err(|error| database.classify(&error)) {
+                Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
+                _ => {}
+            }
         }
         Ok(database)
     }

@@ -172,9 +172,34 @@ impl<'a> Rollback<'a> {
     /// By kind, where a target cannot be asked.
     pub async fn look(&mut self) -> Result<()> {
         let mut leases = self.acquire(true).await?;
-        let looked = self.look_over(&mut leases).await;
+        let looked = match self.look_again().await {
+            Ok(()) => self.look_over(&mut leases).await,
+            Err(error) => Err(error),
+        };
         self.release(leases, "done").await;
         looked
+    }
+
+    /// What was taken back before, once nobody else can take back any more: what a rollback that was killed
+    /// had sent may have been carried out since it was looked at first.
+    async fn look_again(&mut self) -> Result<()> {
+        for (connection, sink) in &self.wanted.sinks {
+            let mut ways: Vec<_> = self.ways.iter_mut().filter(|way| way.connection == *connection).collect();
+            if ways.is_empty() {
+                continue;
+            }
+            for undoable in sink.undoable(&self.wanted.project.name, self.wanted.run).await? {
+                if let Some(way) = ways.iter_mut().find(|way| way.undoable.stream == undoable.stream) {
+                    way.undoable = undoable;
+                }
+            }
+        }
+        for (way, told) in self.ways.iter().zip(&mut self.report.streams) {
+            if way.undoable.complete != told.complete {
+                *told = way.report();
+            }
+        }
+        Ok(())
     }
 
     async fn look_over(&mut self, leases: &mut Leases) -> Result<()> {
@@ -215,6 +240,7 @@ impl<'a> Rollback<'a> {
     }
 
     async fn carry_out_over(&mut self, leases: &mut Leases, events: &Events, stop: &Shutdown) -> Result<()> {
+        self.look_again().await?;
         self.look_over(leases).await?;
         if self.report.status == RollbackStatus::Refused {
             return Ok(());

@@ -42,12 +42,16 @@ pub(super) async fn stream(link: &mut Link, names: &Names, stream: &str) -> Resu
 /// Removes the lists and streams that grow for a stream, those too that the ledger does not know because
 /// a run was killed before it could say so.
 pub(super) async fn staged(link: &mut Link, names: &Names, stream: &str) -> Result<()> {
-    let glob = names.staged_glob(stream);
+    matching(link, &names.staged_glob(stream), |key| names.is_staged(stream, key)).await
+}
+
+/// Removes the keys that fit a pattern, as far as they are wanted.
+pub(super) async fn matching(link: &mut Link, glob: &str, wanted: impl Fn(&[u8]) -> bool + Send + Sync) -> Result<()> {
     for node in 0..link.nodes() {
-        let mut keys = Keys::new(node, &glob);
+        let mut keys = Keys::new(node, glob);
         while let Some(page) = keys.next(link).await? {
-            let own = page.iter().filter(|key| names.is_staged(stream, key));
-            link.ask_each(own.map(|key| Command::of("UNLINK", key)).collect()).await?;
+            let some = page.iter().filter(|key| wanted(key));
+            link.ask_each(some.map(|key| Command::of("UNLINK", key)).collect()).await?;
         }
     }
     Ok(())

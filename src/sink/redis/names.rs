@@ -103,8 +103,7 @@ impl Names {
 
     /// The pattern of all lists and streams of a stream that grow.
     pub(super) fn staged_glob(&self, stream: &str) -> String {
-        let (prefix, stream) = (escape_glob(&self.prefix), escape_glob(stream));
-        format!("{prefix}{LEDGER}{{*}}:staged:{stream}:*")
+        self.beside_glob(&format!(":staged:{stream}:"))
     }
 
     /// Whether a key that fits the pattern is one of them, and no key of an application's beside which
@@ -157,7 +156,21 @@ impl Names {
 
     /// What a run keeps of a list or stream that an earlier one had begun.
     pub(super) fn undo_staged(&self, run: Uuid, stream: &str, key: &[u8]) -> Vec<u8> {
-        self.beside(&format!(":undo_staged:{run}:{stream}:"), key)
+        self.beside(&Self::undo_staged_of(run, stream), key)
+    }
+
+    fn undo_staged_of(run: Uuid, stream: &str) -> String {
+        format!(":undo_staged:{run}:{stream}:")
+    }
+
+    /// The pattern of all of them.
+    pub(super) fn undo_staged_glob(&self, run: Uuid, stream: &str) -> String {
+        self.beside_glob(&Self::undo_staged_of(run, stream))
+    }
+
+    /// `run:stream` of all that may be there, those too that no undo log knows yet, or any more.
+    pub(super) fn undo_copies(&self) -> Vec<u8> {
+        self.of("undo_copies")
     }
 
     /// What stands before the key in the name of its log.
@@ -167,8 +180,12 @@ impl Names {
 
     /// The pattern of all logs of a run and stream.
     pub(super) fn undo_glob(&self, run: Uuid, stream: &str) -> String {
-        let (prefix, of) = (escape_glob(&self.prefix), escape_glob(&Self::undo_of(run, stream)));
-        format!("{prefix}{LEDGER}{{*}}{of}*")
+        self.beside_glob(&Self::undo_of(run, stream))
+    }
+
+    fn beside_glob(&self, what: &str) -> String {
+        let (prefix, what) = (escape_glob(&self.prefix), escape_glob(what));
+        format!("{prefix}{LEDGER}{{*}}{what}*")
     }
 
     /// The key whose log has this name.

@@ -21,6 +21,9 @@ const ANSWER_WAIT: Duration = Duration::from_mins(1);
 /// How often the driver follows a redirection or tries a node again before it gives up; the
 /// pipeline tries again after that.
 const CLUSTER_RETRIES: u32 = 4;
+/// Bounds of its pauses in between, in milliseconds. Long ones are the pipeline's, which knows how long it
+/// may go on trying.
+const CLUSTER_PAUSE: std::ops::Range<u64> = 20..400;
 /// Most bytes of one argument: a string of Redis is no longer, whatever a server lets through.
 const ARGUMENT_BYTES_MAX: usize = 512 << 20;
 /// Oldest version whose commands are used: PXAT, ZMSCORE and SMISMEMBER are of 6.2.
@@ -104,7 +107,10 @@ impl Server {
             .connection_timeout(CONNECT_WAIT)
             .response_timeout(ANSWER_WAIT)
             .overall_response_timeout(Some(ANSWER_WAIT * 2))
-            .retries(CLUSTER_RETRIES);
+            .retries(CLUSTER_RETRIES)
+            .retry_wait_formula(50, 2)
+            .min_retry_wait(CLUSTER_PAUSE.start)
+            .max_retry_wait(CLUSTER_PAUSE.end);
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates.clone());
         }

@@ -104,13 +104,18 @@ impl Session for RedisSession {
         }
         if split != UNDO_SPLIT {
             undo::check_whole(&mut self.reader, &self.names, &target.stream).await?;
-            if target.undo {
-                open.log = Some(undo::open(self, target, restart).await?);
-            }
         }
         self.stream = Some(open);
         self.link.refresh().await?;
-        publish::settle(self, restart).await
+        let found = publish::settle(self, restart).await?;
+        if split != UNDO_SPLIT && target.undo {
+            // Last: what an earlier run had left to do is done, and the way back leads to after it.
+            let log = undo::open(self, target, restart).await?;
+            if let Some(open) = &mut self.stream {
+                open.log = Some(log);
+            }
+        }
+        Ok(found)
     }
 
     async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()> {
@@ -168,7 +173,11 @@ impl Session for RedisSession {
             )
             .hint("run again: it goes on after the last committed batch"));
         }
-        let conditions = self.fence(open.sequence)?;
+        if open.split == UNDO_SPLIT {
+            // The end of a way back removes the marks that would count for a batch that is not proven.
+            commit::prove(self).await?;
+        }
+        let conditions = self.fence(self.open()?.sequence)?;
         let unmet = if self.link.is_cluster() {
             match transact(&mut self.link, &conditions, &[]).await? {
                 Outcome::Done => None,

@@ -86,8 +86,8 @@ pub(super) fn create(name: &str, path: &Path) -> Result<()> {
     let connection = Connection::open_with_flags(path, flags).map_err(|error| opening(&error, path, &what))?;
     connection
         .busy_timeout(BUSY_WAIT_MAX)
-        .and_then(|()| connection.query_row("pragma journal_mode = wal", [], |_| Ok(())))
-        .map_err(|error| fault::classify(&error, &what))
+        .map_err(|error| fault::classify(&error, &what))?;
+    prefer_log(name, &connection)
 }
 
 /// An error of the file system.

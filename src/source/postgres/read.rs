@@ -104,7 +104,17 @@ impl Reading {
                 while let Some(tuple) = tuples.next()? {
                     self.portion.take_memory().await;
                     match portion::lengths(&tuple, &self.selection)? {
-                        None => self.portion.add(&tuple, &self.selection)?,
+                        None => {
+                            if tuple.len() > self.wide.request.bytes_max {
+                                // It came whole, because it would not be found again: what it takes beside the
+                                // driver's buffer is waited for here.
+                                if !self.portion.is_empty() {
+                                    send(&mut self.portion, output).await?;
+                                }
+                                self.portion.take_memory_for(tuple.len()).await?;
+                            }
+                            self.portion.add(&tuple, &self.selection)?;
+                        }
                         Some(lengths) => {
                             let row = (tuple, &self.selection);
                             self.wide.take_in(&mut self.portion, row, &lengths, output).await?;

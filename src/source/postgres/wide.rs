@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::failure;
 use super::link::Links;
@@ -171,6 +171,9 @@ impl Wide {
         if portion.is_empty() {
             return Err(lost("a row that was seen is not found again by its key"));
         }
+        // Otherwise the driver would keep a buffer of the row's size for as long as the connection is kept,
+        // which is no part of what the row holds of the memory.
+        aside.connection.shrink_buffers();
         self.links.finish(aside).await?;
         send(portion, output).await
     }

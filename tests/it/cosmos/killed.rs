@@ -33,7 +33,7 @@ fn killed_at_random_moments_and_resumed_the_target_has_the_documents_of_the_sour
             }
             let mut child = toy.project.start_unheard(&["run", "mappings/demo", "--batch-size", "10"]);
             // Counted in pages, however fast this machine is, and from there on in milliseconds.
-            let pages = cosmos.hits()[1] + moments.below(30);
+            let pages = cosmos.hits()[1] + moments.below(9);
             let mut ended = false;
             until("so many pages, or an end", || {
                 ended = child.try_wait().expect("the child's state").is_some();

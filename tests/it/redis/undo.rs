@@ -122,6 +122,7 @@ fn assert_no_trace(store: &Store) {
         "*undo_rejects*",
         "*undo_touched*",
         "*undoing*",
+        "*undo_copies*",
     ] {
         let left: Vec<String> = store
             .keys(glob)

@@ -5,12 +5,15 @@ use redis::Value;
 use uuid::Uuid;
 
 use super::super::command::Command;
-use super::super::form::{bytes, number, parts};
-use super::super::ledger_read;
+use super::super::form::{bytes, number, parts, unreadable};
 use super::super::link::Link;
 use super::super::names::Names;
 use super::super::ordered::Grown;
 use super::super::publish::Pages;
+use super::super::session::RedisSession;
+use super::super::transact::words;
+use super::super::{forget, ledger_read};
+use super::state;
 use crate::Result;
 
 /// Lists and streams that have not taken their place: their keys, each with the elements that the run
@@ -57,32 +60,56 @@ async fn settled(link: &mut Link, names: &Names, (run, stream): (Uuid, &str)) ->
     Ok(number(&link.ask(question).await?).unwrap_or_default())
 }
 
-/// Copies the lists and streams that an earlier run had begun.
-pub(super) async fn save(link: &mut Link, names: &Names, (run, stream): (Uuid, &str)) -> Result<()> {
+/// Copies the lists and streams that an earlier run had begun. That there may be copies is said first: a
+/// run that is killed meanwhile has no log that could tell.
+pub(super) async fn save(session: &mut RedisSession, (run, stream): (Uuid, &str)) -> Result<()> {
+    let names = session.names.clone();
+    let copies = format!("{run}:{stream}");
+    session
+        .change(&[words("SADD", &[&names.undo_copies(), copies.as_bytes()])])
+        .await?;
     let mut pages = Pages::new(names.touched(stream, 0));
-    while let Some(page) = pages.next(link).await? {
+    while let Some(page) = pages.next(&mut session.reader).await? {
         let copies = page.iter().map(|(key, _)| {
             let (staged, saved) = (names.staged(stream, key), names.undo_staged(run, stream, key));
             Command::of("COPY", &staged).arg(&saved)
+        });
+        session.reader.ask_each(copies.collect()).await?;
+    }
+    Ok(())
+}
+
+/// Puts the copies back. They stay until the log says that the run is taken back: whoever is killed before
+/// puts them back once more.
+pub(super) async fn put_back(link: &mut Link, names: &Names, (run, stream): (Uuid, &str)) -> Result<()> {
+    let mut pages = Pages::new(names.undo_saved(run, stream, "touched"));
+    while let Some(page) = pages.next(link).await? {
+        let copies = page.iter().map(|(key, _)| {
+            let (staged, saved) = (names.staged(stream, key), names.undo_staged(run, stream, key));
+            Command::of("COPY", &saved).arg(&staged).arg(b"REPLACE")
         });
         link.ask_each(copies.collect()).await?;
     }
     Ok(())
 }
 
-/// Puts the copies back, where that is wanted, and removes them.
-pub(super) async fn end(link: &mut Link, names: &Names, (run, stream): (Uuid, &str), back: bool) -> Result<()> {
-    let mut pages = Pages::new(names.undo_saved(run, stream, "touched"));
-    while let Some(page) = pages.next(link).await? {
-        let mut commands = Vec::new();
-        for (key, _) in &page {
-            let (staged, saved) = (names.staged(stream, key), names.undo_staged(run, stream, key));
-            if back {
-                commands.push(Command::of("COPY", &saved).arg(&staged).arg(b"REPLACE"));
-            }
-            commands.push(Command::of("UNLINK", &saved));
+/// Removes copies that no log will ever put back: of runs that were killed before they had one, that are
+/// taken back, and whose logs are forgotten. Those of the session's own run may still be in the making.
+pub(super) async fn sweep(session: &mut RedisSession) -> Result<()> {
+    let names = session.names.clone();
+    for copies in parts(session.reader.ask(Command::of("SMEMBERS", &names.undo_copies())).await?) {
+        let text = bytes(&copies).and_then(|copies| std::str::from_utf8(copies).ok());
+        let (run, stream) = text.and_then(|copies| copies.split_once(':')).ok_or_else(unreadable)?;
+        let run: Uuid = run.parse().map_err(|_| unreadable())?;
+        let record = state::record(&mut session.reader, &names, (run, stream)).await?;
+        if run == session.identity.run || record.is_some_and(|record| !record.complete) {
+            continue;
         }
-        link.ask_each(commands).await?;
+        forget::matching(&mut session.reader, &names.undo_staged_glob(run, stream), |_| true).await?;
+        let text = format!("{run}:{stream}");
+        session
+            .change(&[words("SREM", &[&names.undo_copies(), text.as_bytes()])])
+            .await?;
     }
     Ok(())
 }

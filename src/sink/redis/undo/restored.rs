@@ -45,9 +45,12 @@ pub(super) async fn restored(session: &mut RedisSession, run: Uuid, record: &Rec
         put_back(&format!("checkpoint:{split}"), &names.checkpoint(&stream, *split), true);
     }
     put_back("claims", &names.claims(&stream), record.restart);
-    if record.grows {
+    // Those too that a run has left without the ledger knowing of them.
+    if session.open()?.layout.key_type.is_ordered() {
         forget::staged(&mut session.reader, &names, &stream).await?;
-        growing::end(&mut session.reader, &names, (run, &stream), true).await?;
+    }
+    if record.grows {
+        growing::put_back(&mut session.reader, &names, (run, &stream)).await?;
     }
     let touched = names.touched(&stream, 0);
     commands.push(words("DEL", &[&touched]));

@@ -161,8 +161,9 @@ async fn begin(session: &mut RedisSession, target: &StreamTarget, restart: bool)
     let place = (session.identity.project.as_str(), stream, 0);
     let kept = ledger_read::kept(&mut session.reader, &names, place).await?;
     let settled = kept.and_then(|kept| kept.settled).map_or(0, |settled| settled.sequence);
+    growing::sweep(session).await?;
     if is_ordered && grows {
-        growing::save(&mut session.reader, &names, (run, stream)).await?;
+        growing::save(session, (run, stream)).await?;
     }
     let found = ledger_read::splits(&mut session.reader, &names).await?;
     let splits: Vec<i32> = (found.into_iter())
@@ -279,9 +280,6 @@ pub(in crate::sink::redis) async fn forget(session: &mut RedisSession, run: Uuid
             words("SREM", &[&names.undo_streams(run), stream.as_bytes()]),
         ];
         let checkpoints = record.splits.iter().map(|split| format!("checkpoint:{split}"));
-        if record.grows {
-            growing::end(&mut session.reader, &names, (run, stream), false).await?;
-        }
         let others = ["claims", "claimed", "rejects", "touched", "grown"].map(str::to_owned);
         for what in checkpoints.chain(others) {
             gone.push(words("DEL", &[&names.undo_saved(run, stream, &what)]));
@@ -293,11 +291,13 @@ pub(in crate::sink::redis) async fn forget(session: &mut RedisSession, run: Uuid
             session.reader.ask_each(commands).await?;
         }
     }
+    growing::sweep(session).await?;
     Ok(logs.len() as u64)
 }
 
 /// Records that a run was taken back.
 pub(in crate::sink::redis) async fn rolled_back(session: &mut RedisSession, run: Uuid) -> Result<()> {
+    growing::sweep(session).await?;
     let Some(found) = ledger_read::run(&mut session.reader, &session.names, run).await? else {
         return Ok(());
     };
