@@ -33,6 +33,7 @@ fn request() -> ReadRequest {
         Some(ReadColumn {
             name: name.to_owned(),
             ty: ColumnType::parse(ty)?,
+            json_is_checked: true,
         })
     };
     ReadRequest {

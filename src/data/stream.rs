@@ -30,6 +30,8 @@ pub struct ReadColumn {
     pub name: String,
     /// Type wanted: the column's own, or any other if the column is flexible.
     pub ty: ColumnType,
+    /// Whoever asks looks at every text whether it is JSON: the source need not.
+    pub json_is_checked: bool,
 }
 
 /// One subject of a stream: the rows that belong to one user, say.

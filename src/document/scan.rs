@@ -223,9 +223,7 @@ impl<'a> Scan<'a> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            let run = bytes.get(at..).ok_or(Broken::Syntax)?;
-            let stop = run.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            at += stop.ok_or(Broken::Syntax)?;
+            at = stop(bytes, at).ok_or(Broken::Syntax)?;
             match bytes[at] {
                 b'"' => break,
                 b'\\' => escaped = true,
@@ -270,6 +268,29 @@ impl<'a> Scan<'a> {
         self.at = at;
         self.text.get(start..at).ok_or(Broken::Syntax)
     }
+}
+
+/// Where a string ends, or has something in it that is not simply itself: from `at` on the first quote,
+/// backslash or control character. Eight bytes at once, for nearly all are none of these.
+fn stop(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let eight = u64::from_le_bytes(*eight);
+        // The top bit of a byte is set where it is below `limit`. A borrow may set it in later ones, too; the
+        // first is right.
+        let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
+        let quote = below(eight ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(eight ^ (ONES * u64::from(b'\\')), 1);
+        let found = (quote | backslash | below(eight, 0x20)) & TOPS;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    stop.map(|stop| at + stop)
 }
 
 fn digits(bytes: &[u8], at: usize) -> usize {

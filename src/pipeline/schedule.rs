@@ -221,6 +221,7 @@ mod tests {
                 } else {
                     ColumnType::Int64
                 },
+                json_is_checked: false,
             })
             .collect()
     }

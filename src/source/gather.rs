@@ -313,6 +313,7 @@ mod tests {
             columns: vec![ReadColumn {
                 name: "n".to_owned(),
                 ty: ColumnType::Int64,
+                json_is_checked: false,
             }],
             key: vec!["n".to_owned()],
             order: Order::Key,

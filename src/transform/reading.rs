@@ -62,6 +62,7 @@ pub(super) fn plan<'a>(
             );
         }
         let named = named(types, &column.name);
+        let mut json_is_checked = false;
         let ty = match named {
             Some((place, ty)) => {
                 if !column.flexible && ty != column.ty {
@@ -69,12 +70,18 @@ pub(super) fn plan<'a>(
                 }
                 ty
             }
-            None if column.flexible && !computed => direct(column, &bare, findings).unwrap_or_else(|| column.ty.clone()),
+            None if column.flexible && !computed => {
+                let direct = direct(column, &bare, findings);
+                // By the cast to the target's column, which is all that becomes of it.
+                json_is_checked = matches!(direct, Some(ColumnType::Json { .. }));
+                direct.unwrap_or_else(|| column.ty.clone())
+            }
             None => passed_on(column, &bare, computed).unwrap_or_else(|| column.ty.clone()),
         };
         read.push(ReadColumn {
             name: column.name.clone(),
             ty,
+            json_is_checked,
         });
     }
     read

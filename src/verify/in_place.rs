@@ -113,6 +113,7 @@ impl<'a> Comparison<'a> {
         let stored = columns.iter().map(|column| ReadColumn {
             name: column.name.clone(),
             ty: column.ty.clone(),
+            json_is_checked: false,
         });
         Self {
             stream,

@@ -85,6 +85,7 @@ impl TableSide {
         let column = |place: &usize| ReadColumn {
             name: self.form.columns[*place].name.clone(),
             ty: self.form.columns[*place].ty.clone(),
+            json_is_checked: false,
         };
         let key = if handles { self.handle.clone() } else { Vec::new() };
         let columns = columns.iter().map(column).collect();

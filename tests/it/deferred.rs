@@ -315,6 +315,47 @@ fn a_stop_while_an_index_is_built_says_what_is_still_away() {
 }
 
 #[test]
+fn what_is_away_is_not_migrated() {
+    let (project, database) = into_postgres(500, "always");
+    let migrations = "mappings/demo/migrations/target/1_pages";
+    project.write(
+        &format!("{migrations}.up.sql"),
+        "alter table authors add column pages integer;\n",
+    );
+    project.write(&format!("{migrations}.down.sql"), "alter table authors drop column pages;\n");
+    let apply = ["schema", "apply", "mappings/demo"];
+    let revert = ["schema", "revert", "mappings/demo", "--yes"];
+    project.run(&apply).expect(0);
+    slow_index(&database, "authors");
+    let child = project.start_unheard(&RUN);
+    until_it_is_built(&database);
+    let told = Command::new("kill").args(["-KILL", &child.id().to_string()]).status();
+    assert!(told.expect("kill runs").success());
+    Ended::of_child(child);
+    project.write(
+        &format!("{migrations}_more.up.sql").replace("1_", "2_"),
+        "create table more (id bigint);\n",
+    );
+    project.write(
+        &format!("{migrations}_more.down.sql").replace("1_", "2_"),
+        "drop table more;\n",
+    );
+    for command in [&apply[..], &revert[..]] {
+        project
+            .run(command)
+            .expect(3)
+            .says("is away for the load of stream `authors` of project `demo`")
+            .says("a run of project `demo` builds it first");
+    }
+    assert_eq!(database.value("select to_regclass('more') is null"), "t");
+    until("the lease is free", || project.run(&RUN).code == Some(0));
+    project.run(&apply).expect(0);
+    assert_eq!(database.value("select to_regclass('more') is null"), "f");
+    project.run(&revert).expect(0);
+    assert_eq!(database.value("select to_regclass('more') is null"), "t");
+}
+
+#[test]
 fn interrupted_while_it_loads_another_way_of_writing_builds_the_keys_first() {
     let (project, database) = into_postgres(4_000, "always");
     let before = database.query(SCHEMA);

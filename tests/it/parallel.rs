@@ -122,7 +122,7 @@ fn split_into_three_databases_and_killed_at_random_moments_every_row_arrives_onc
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        std::thread::sleep(Duration::from_millis(random % 400));
+        std::thread::sleep(Duration::from_millis(random % if killed % 3 > 0 { 60 } else { 400 }));
         if !alive() {
             break;
         }

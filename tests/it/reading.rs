@@ -28,7 +28,13 @@ pub(crate) async fn table_names(source: &dyn Source) -> Vec<String> {
 pub(crate) fn three_at_a_time(origin: Origin, columns: impl Iterator<Item = (String, ColumnType)>, key: &[&str]) -> ReadRequest {
     ReadRequest {
         origin,
-        columns: columns.map(|(name, ty)| ReadColumn { name, ty }).collect(),
+        columns: columns
+            .map(|(name, ty)| ReadColumn {
+                name,
+                ty,
+                json_is_checked: false,
+            })
+            .collect(),
         key: key.iter().map(|name| (*name).to_owned()).collect(),
         order: Order::Key,
         after: None,

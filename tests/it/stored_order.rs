@@ -21,7 +21,8 @@ fn fill(project: &Project) {
 }
 
 fn stop_half_way(project: &Project, database: &Database) {
-    let mut child = project.start(&RUN);
+    // So slow that it is met half-way, however busy this machine is.
+    let mut child = project.start(&[&RUN[..], &["--max-rows-per-second", "6000"]].concat());
     until("some batches", || moved(database) >= 2_000);
     child.kill().expect("SIGKILL");
     Ended::of_child(child);

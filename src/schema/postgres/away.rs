@@ -28,5 +28,5 @@ pub(super) async fn none(connection: &mut PgConnection) -> Result<()> {
     };
     let [what, project] = [0, 1].map(|column| row.try_get::<String, _>(column).map_err(|error| classify(&error)));
     let project = project?;
-    Err(Error::new(ErrorKind::Busy, what?).hint(format!("`dbferry run {project}` builds it first; then migrate")))
+    Err(Error::new(ErrorKind::Busy, what?).hint(format!("a run of project `{project}` builds it first; then migrate")))
 }

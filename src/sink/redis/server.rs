@@ -18,6 +18,9 @@ use crate::{Error, ErrorKind, Result};
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// How long an answer may take: a transaction of many rows, or a server that saves.
 const ANSWER_WAIT: Duration = Duration::from_mins(1);
+/// The same of a cluster: while its nodes change, the driver may lose sight of a command altogether, and only
+/// this ends it. The pipeline tries again.
+const CLUSTER_ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// How often the driver follows a redirection or tries a node again before it gives up; the
 /// pipeline tries again after that.
 const CLUSTER_RETRIES: u32 = 4;
@@ -105,8 +108,8 @@ impl Server {
         }
         let mut builder = ClusterClientBuilder::new(infos.to_vec())
             .connection_timeout(CONNECT_WAIT)
-            .response_timeout(ANSWER_WAIT)
-            .overall_response_timeout(Some(ANSWER_WAIT * 2))
+            .response_timeout(CLUSTER_ANSWER_WAIT)
+            .overall_response_timeout(Some(CLUSTER_ANSWER_WAIT + CONNECT_WAIT))
             .retries(CLUSTER_RETRIES)
             .retry_wait_formula(50, 2)
             .min_retry_wait(CLUSTER_PAUSE.start)

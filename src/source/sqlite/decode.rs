@@ -35,7 +35,7 @@ use serde_json::value::RawValue;
 use super::instant;
 use super::meaning::Empty;
 use super::problem::{Fault, Problem};
-use super::value::{boolean, decimal, double, integer, iso, json, numeric, single, text, utf8, uuid};
+use super::value::{boolean, decimal, document, double, integer, iso, json, numeric, single, text, utf8, uuid};
 use crate::data::column::ColumnType;
 use crate::{Error, ErrorKind, Result};
 
@@ -61,6 +61,17 @@ impl ColumnReader {
             empty,
             cells,
         })
+    }
+
+    /// The same, with JSON at which others look.
+    pub(super) fn unchecked_json(self) -> Self {
+        match self.cells {
+            Cells::Json(cells) => Self {
+                cells: Cells::Document(cells),
+                ..self
+            },
+            _ => self,
+        }
     }
 
     /// Appends a value, or nothing and says why.
@@ -113,6 +124,8 @@ enum Cells {
     Numeric(StringBuilder, Option<(u16, i16)>),
     Text(StringBuilder),
     Json(StringBuilder),
+    /// JSON, at which others look.
+    Document(StringBuilder),
     Bytes(BinaryBuilder),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
@@ -181,6 +194,7 @@ impl Cells {
             Self::Numeric(cells, limits) => numeric(value, *limits, cells)?,
             Self::Text(cells) => text(value, cells)?,
             Self::Json(cells) => json(value, cells)?,
+            Self::Document(cells) => document(value, cells)?,
             Self::Bytes(cells) => match value {
                 ValueRef::Blob(bytes) => cells.append_value(bytes),
                 _ => return Err(Problem::Class),
@@ -204,7 +218,7 @@ impl Cells {
             Self::Float32(cells) => cells.append_null(),
             Self::Float64(cells) => cells.append_null(),
             Self::Decimal(cells, ..) => cells.append_null(),
-            Self::Numeric(cells, _) | Self::Text(cells) | Self::Json(cells) => cells.append_null(),
+            Self::Numeric(cells, _) | Self::Text(cells) | Self::Json(cells) | Self::Document(cells) => cells.append_null(),
             Self::Bytes(cells) => cells.append_null(),
             Self::Date(cells) => cells.append_null(),
             Self::Time(cells) => cells.append_null(),
@@ -224,7 +238,7 @@ impl Cells {
             Self::Float32(cells) => Arc::new(cells.finish()),
             Self::Float64(cells) => Arc::new(cells.finish()),
             Self::Decimal(cells, ..) => Arc::new(cells.finish()),
-            Self::Numeric(cells, _) | Self::Text(cells) | Self::Json(cells) => Arc::new(cells.finish()),
+            Self::Numeric(cells, _) | Self::Text(cells) | Self::Json(cells) | Self::Document(cells) => Arc::new(cells.finish()),
             Self::Bytes(cells) => Arc::new(cells.finish()),
             Self::Date(cells) => Arc::new(cells.finish()),
             Self::Time(cells) => Arc::new(cells.finish()),

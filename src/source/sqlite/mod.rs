@@ -1,9 +1,10 @@
 //! SQLite source: any SQLite file, opened read-only and seen at one moment.
 //!
 //! One connection holds one read transaction from opening until the source is dropped: in WAL
-//! mode the application writes on meanwhile, in every other journal mode it waits. Streams are
-//! read one at a time, each in the order of its key on a thread of its own; a call that comes
-//! while a stream is being read waits until that stream ends or its receiver is dropped.
+//! mode the application writes on meanwhile, in every other journal mode it waits. Others beside it
+//! see the same moment where they can be had, so that some streams are read side by side, each on a
+//! thread of its own. A call for which no connection is free waits until one of the streams ends
+//! or its receiver is dropped.
 //!
 //! Owns: what a storage class means as an exact type ([`decode`]), the order of rows
 //! ([`statement`]), the name of a moment ([`moment`]). Knows nothing of PocketBase but the
@@ -54,9 +55,11 @@ pub(super) struct SqliteSource {
     moment: String,
 }
 
-/// What the reading thread works with.
+/// What the reading threads work with.
 struct Shared {
     connection: Mutex<Connection>,
+    /// Others that see the same moment: streams are read side by side over them.
+    others: Vec<Mutex<Connection>>,
     meanings: Meanings,
 }
 
@@ -75,9 +78,11 @@ impl SqliteSource {
         blocking(move || {
             let open::Opened { connection, moment } = open::open(&name, &path)?;
             let meanings = learn(&connection).map_err(|error| error.during(format_args!("connection `{name}`")))?;
+            let others = open::others(&path, &moment).into_iter().map(Mutex::new).collect();
             Ok(Self {
                 shared: Arc::new(Shared {
                     connection: Mutex::new(connection),
+                    others,
                     meanings,
                 }),
                 moment,
@@ -103,6 +108,14 @@ impl Shared {
             .lock()
             .map_err(|_| Error::new(ErrorKind::Internal, "an earlier reader of this source panicked"))?;
         work(&connection, &self.meanings)
+    }
+
+    /// The same over a connection that nobody else reads over, if there is one.
+    fn with_any<T>(&self, work: impl FnOnce(&Connection, &Meanings) -> Result<T>) -> Result<T> {
+        match self.others.iter().find_map(|other| other.try_lock().ok()) {
+            Some(connection) => work(&connection, &self.meanings),
+            None => self.with(work),
+        }
     }
 }
 
@@ -195,7 +208,7 @@ impl Source for SqliteSource {
         let (shared, sender) = (Arc::clone(&self.shared), output.clone());
         let reader = tokio::task::spawn_blocking(move || {
             super::give_way();
-            shared.with(|connection, meanings| {
+            shared.with_any(|connection, meanings| {
                 let reading = Reading::prepare(connection, meanings, request)?;
                 if prepared.send(()).is_err() {
                     return Ok(());

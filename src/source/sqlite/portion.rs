@@ -33,6 +33,13 @@ impl Portion {
     pub(super) fn new(request: &ReadRequest, shape: &Shape, selection: &Selection, stored: Option<Stored>) -> Result<Self> {
         let reader = |column: &ReadColumn| {
             ColumnReader::new(&column.ty, shape.empty(&column.name), request.rows_max)
+                .map(|reader| {
+                    if column.json_is_checked {
+                        reader.unchecked_json()
+                    } else {
+                        reader
+                    }
+                })
                 .map_err(|error| error.during(format_args!("column `{}`", column.name)))
         };
         let facts = RowFacts {

@@ -1,5 +1,4 @@
-//! Reading one stream: a stepped statement on a thread of its own, portions into a bounded
-//! channel.
+//! Reading one stream: a stepped statement on a thread of its own, portions into a bounded channel.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -124,7 +124,16 @@ pub(super) fn json(value: ValueRef<'_>, cells: &mut StringBuilder) -> Result<(),
             let text = utf8(bytes)?;
             serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| Problem::NotJson)?;
             cells.append_value(text);
+            Ok(())
         }
+        other => document(other, cells),
+    }
+}
+
+/// As [`json()`], of texts that others look at.
+pub(super) fn document(value: ValueRef<'_>, cells: &mut StringBuilder) -> Result<(), Problem> {
+    match value {
+        ValueRef::Text(bytes) => cells.append_value(utf8(bytes)?),
         ValueRef::Integer(value) => append_display(cells, value),
         // A column declared JSON has numeric affinity: SQLite has turned bare numbers into floats.
         ValueRef::Real(value) if value.abs() < EXACT_INTEGERS_END => cells.append_value(FloatText::plain(value).as_str()),

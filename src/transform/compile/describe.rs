@@ -15,7 +15,7 @@ pub(super) fn describe(texts: &Texts<'_>, reads: &[ReadColumn], parts: &Parts) -
         let written = writeln!(lines, "{what}");
         debug_assert!(written.is_ok(), "a String takes everything");
     };
-    for ReadColumn { name, ty } in reads {
+    for ReadColumn { name, ty, .. } in reads {
         let passed = if matches!(ty, ColumnType::Opaque { .. }) {
             "binary "
         } else {

@@ -133,6 +133,7 @@ fn read(stream: &Stream, column: &Column, reads: &mut Vec<ReadColumn>, findings:
             } else {
                 column.ty.clone()
             },
+            json_is_checked: true,
         });
         reads.len() - 1
     });

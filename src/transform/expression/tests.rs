@@ -47,6 +47,7 @@ fn rows() -> RecordBatch {
         .map(|column| ReadColumn {
             name: column.name.clone(),
             ty: column.ty.clone(),
+            json_is_checked: false,
         })
         .collect();
     let decimals = Decimal128Array::from(vec![Some(120_050), Some(-1), None]).with_precision_and_scale(7, 2);

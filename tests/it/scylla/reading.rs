@@ -26,6 +26,7 @@ fn read(keyspace: &Keyspace, table: &str, columns: &[&str], only: Option<Vec<Key
         let column = |name: &String| ReadColumn {
             name: name.clone(),
             ty: table.column(name).expect("a column").ty.clone(),
+            json_is_checked: false,
         };
         let request = ReadRequest {
             origin: Origin::Table(name),
@@ -271,6 +272,7 @@ fn a_reading_goes_on_when_its_server_comes_back() {
             columns: vec![ReadColumn {
                 name: "note".to_owned(),
                 ty: ColumnType::TEXT,
+                json_is_checked: false,
             }],
             key: vec!["part".to_owned(), "n".to_owned()],
             order: Order::Any,
