@@ -69,12 +69,15 @@ watched() {
     pid=$!
     while [ -r "/proc/$pid/status" ]; do
         while read -r key value rest; do
-            if [ "$key" = RssAnon: ]; then
+            # While a program takes the place of the shell it has no memory to tell of, and is no less there.
+            case $key in
+            State:) [ "$value" != Z ] || break 2 ;;
+            RssAnon:)
                 [ "$value" -le "$peak" ] || peak=$value
                 break
-            fi
+                ;;
+            esac
         done <"/proc/$pid/status" 2>/dev/null || break
-        [ -n "${key:-}" ] && [ "$key" = RssAnon: ] || break
         read -rt 0.02 <> <(:) || true
     done
     wait "$pid" || code=$?

@@ -42,6 +42,6 @@ row _postgres "the same" two "pg_dump -Fd -j2, pg_restore -j2" dumps 0.8
 row _postgres "the same over equal rows" over "temporary tables by COPY, INSERT ... ON CONFLICT DO UPDATE ... WHERE" upsert 1.15
 row _redis "Postgres to Redis" postgres "redis-cli --pipe of ready commands" pipe 1.15
 row _verify "verify, all equal" dbferry "two COPY TO /dev/null side by side" copies 2
-row "" "SQLite to Postgres, checkpoints, ledger, validation and digest" dbferry "the same without them" bare 1.05
+row "" "SQLite to Postgres, keys in place: checkpoints, ledger, validation, digest" kept "the same without them" bare 1.05
 results=$scratch/results_start.txt
 awk -v first="$(median first 2)" 'BEGIN { printf "| start to the first row of a small project | | %.3f s | 0.2 s | %s |\n", first / 1000, first <= 200 ? "yes" : "no" }'

@@ -6,6 +6,9 @@
 #   pgloader  Debian's pgloader moving the same SQLite file (it makes the tables itself, with the
 #             types it chooses, and afterwards the indexes that it recognises)
 #   sling     sling moving the same file (it makes the tables itself, and no index)
+#   kept      dbferry with the keys in place (`defer_indexes = "never"`)
+#   bare      the same by a build without checkpoints, ledger, validation and digest (BARE=1), which has nowhere
+#             to note what is away
 # Called by scripts/bench.sh, which says what the variables mean.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -13,7 +16,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 project=$repository/benches/sqlite
 rows=${ROWS:-500000}
 with=${WITH:-dbferry keyless copy pgloader sling}
-[ "${BARE:-}" = 1 ] && with="$with bare"
+[ "${BARE:-}" = 1 ] && with="$with kept bare"
 need sqlite3=sqlite3
 [[ " $with " != *" pgloader "* ]] || need pgloader=pgloader
 
@@ -56,12 +59,21 @@ check_counts() {
 measure_dbferry() {
     fresh_database dbferry_bench "$project/target.sql"
     cat "$source" >/dev/null
-    (cd "$project" && BENCH_SOURCE=$source BENCH_TARGET_URL="$server/dbferry_bench?sslmode=disable" \
+    (cd "${from:-$project}" && BENCH_SOURCE=$source BENCH_TARGET_URL="$server/dbferry_bench?sslmode=disable" \
         timed dbferry "$DBFERRY" run . --env bench)
     check_counts dbferry_bench "$1"
 }
 
-measure_bare() { DBFERRY=$bare measure_dbferry "$1"; }
+# The same project with its keys in place.
+kept_project() {
+    rm -rf "$scratch/kept"
+    cp -r "$project" "$scratch/kept"
+    sed -i 's/^on_conflict = "error"$/&\ndefer_indexes = "never"/' "$scratch/kept"/*.toml
+    echo "$scratch/kept"
+}
+
+measure_kept() { from=$(kept_project) measure_dbferry "$1"; }
+measure_bare() { from=$(kept_project) DBFERRY=$bare measure_dbferry "$1"; }
 
 measure_copy() {
     if [ ! -f "$scratch/users_$1.copy" ]; then
