@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{Database, Ended, Project, file_connection};
-use crate::projects::{SAME_NAMES, between, postgres, stream};
+use crate::projects::{self, SAME_NAMES, between, stream};
 
 /// The limit where none is given, in bytes.
 const DEFAULT: u64 = 256_000_000;
@@ -49,16 +49,13 @@ fn within(project: &Project, bytes_max: u64, args: &[&str], code: i32) -> Ended 
 
 /// From an SQLite file into Postgres.
 fn from_file(target: &Database, limits: &str, streams: &str) -> Project {
-    let mut project = Project::new();
-    let app = file_connection("app", "sqlite", "app.db");
-    let target = postgres(&mut project, "target", &target.url);
-    project.write("config/development.toml", &format!("[limits]\n{limits}\n{app}{target}"));
-    project.write(
-        "mappings/demo/project.toml",
-        "name = \"demo\"\nsources = [\"app\"]\nsinks = [\"target\"]\n",
-    );
-    project.write("mappings/demo/streams.toml", streams);
-    project
+    projects::from(
+        Project::new(),
+        &file_connection("app", "sqlite", "app.db"),
+        target,
+        limits,
+        streams,
+    )
 }
 
 const RUN: &[&str] = &["run", "mappings/demo", "--max-rejects", "2", "--output", "json"];

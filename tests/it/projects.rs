@@ -22,6 +22,11 @@ pub(crate) fn postgres(project: &mut Project, name: &str, url: &str) -> String {
 pub(crate) fn between(source: &Database, target: &Database, limits: &str, streams: &str) -> Project {
     let mut project = Project::new();
     let app = postgres(&mut project, "app", &source.url);
+    from(project, &app, target, limits, streams)
+}
+
+/// The same from the connection that `app` describes.
+pub(crate) fn from(mut project: Project, app: &str, target: &Database, limits: &str, streams: &str) -> Project {
     let target = postgres(&mut project, "target", &target.url);
     project.write("config/development.toml", &format!("[limits]\n{limits}\n{app}{target}"));
     project.write(

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::harness::{Database, until};
 
 /// A server of the test's own, to be stopped and started.
 pub(crate) struct Server {
@@ -105,4 +108,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.down("immediate");
     }
+}
+
+/// Waits until a standby has all that was written so far.
+pub(crate) fn until_followed(primary: &Database) {
+    let followed = "select count(*) from pg_stat_replication where state = 'streaming' and replay_lsn = pg_current_wal_lsn()";
+    until("the standby follows", || primary.value(followed) == "1");
+}
+
+/// Waits until a figure that grows does so no more, and returns it. How long nothing has to come is longer than
+/// any pause of a run that goes on.
+pub(crate) fn until_it_stays(figure: impl Fn() -> u64) -> u64 {
+    let mut before = 0;
+    until("it has paused", || {
+        std::thread::sleep(Duration::from_millis(1_500));
+        let now = figure();
+        std::mem::replace(&mut before, now) == now
+    });
+    before
 }

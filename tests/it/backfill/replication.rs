@@ -2,7 +2,7 @@
 
 use super::{MAPPING, WRONG, filled, project};
 use crate::harness::{Database, Ended, until, value};
-use crate::server::Server;
+use crate::server::{Server, until_followed, until_it_stays};
 
 #[test]
 fn it_pauses_while_a_standby_is_behind() {
@@ -10,8 +10,7 @@ fn it_pauses_while_a_standby_is_behind() {
     let standby = primary.standby();
     let database = Database::create_on(&primary.url());
     filled(&database, 6_000);
-    let followed = "select count(*) from pg_stat_replication where state = 'streaming' and replay_lsn = pg_current_wal_lsn()";
-    until("the standby follows", || database.value(followed) == "1");
+    until_followed(&database);
     let project = project(&database.url, MAPPING, "replication_lag_seconds_max = 1\n");
     let child = project.start(&[
         "backfill",
@@ -30,12 +29,7 @@ fn it_pauses_while_a_standby_is_behind() {
     until("some rows are filled in", || done() > 0);
     value(&standby.url(), "select pg_wal_replay_pause()");
     // What was written by then is behind soon enough; from then on nothing more comes.
-    let mut before = 0;
-    until("it has paused", || {
-        std::thread::sleep(std::time::Duration::from_millis(1_500));
-        let now = done();
-        std::mem::replace(&mut before, now) == now
-    });
+    let before = until_it_stays(done);
     assert!(before < 6_000, "it paused before it was done");
     value(&standby.url(), "select pg_wal_replay_resume()");
     let report = Ended::of_child(child).expect(0).says("standby `follower` is").json();

@@ -2,7 +2,7 @@
 
 use super::{fill, into_postgres, make_tables};
 use crate::harness::{Database, Ended, until, value};
-use crate::server::Server;
+use crate::server::{Server, until_followed, until_it_stays};
 
 #[test]
 fn a_run_pauses_while_a_standby_is_behind() {
@@ -10,8 +10,7 @@ fn a_run_pauses_while_a_standby_is_behind() {
     let standby = primary.standby();
     let database = Database::create_on(&primary.url());
     make_tables(&database, 1);
-    let followed = "select count(*) from pg_stat_replication where state = 'streaming' and replay_lsn = pg_current_wal_lsn()";
-    until("the standby follows", || database.value(followed) == "1");
+    until_followed(&database);
     let project = into_postgres(
         &database.url,
         "replication_lag_seconds_max = 1\nportion_rows_max = 50\nmax_rows_per_second = 1000",
@@ -22,12 +21,7 @@ fn a_run_pauses_while_a_standby_is_behind() {
     let done = || -> u64 { database.value("select count(*) from t1").parse().expect("a count") };
     until("some rows are moved", || done() > 0);
     value(&standby.url(), "select pg_wal_replay_pause()");
-    let mut before = 0;
-    until("it has paused", || {
-        std::thread::sleep(std::time::Duration::from_millis(1_500));
-        let now = done();
-        std::mem::replace(&mut before, now) == now
-    });
+    let before = until_it_stays(done);
     assert!(before < 6_000, "it paused before it was done");
     let open = "select count(*) from pg_stat_activity where application_name like 'dbferry %' and xact_start is not null";
     assert_eq!(database.value(open), "0", "nothing is open meanwhile");
