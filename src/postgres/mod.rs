@@ -19,5 +19,6 @@ mod numeric;
 pub(crate) mod quote;
 pub mod render;
 pub(crate) mod server;
+pub(crate) mod tuple;
 pub(crate) mod type_row;
 pub(crate) mod wire_type;

@@ -36,7 +36,6 @@ mod select;
 mod shape;
 mod split;
 mod subject;
-mod tuple;
 mod wide;
 
 use link::Links;

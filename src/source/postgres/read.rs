@@ -10,7 +10,6 @@ use super::link::{Links, Reader};
 use super::portion::{self, Portion};
 use super::select::{Selection, select};
 use super::shape::shape;
-use super::tuple::Tuples;
 use super::wide::{self, Wide};
 use super::{failure, intact, privilege};
 use crate::data::batch::SourceBatch;
@@ -18,6 +17,7 @@ use crate::data::memory;
 use crate::data::position::Position;
 use crate::data::stream::ReadRequest;
 use crate::postgres::error::classify;
+use crate::postgres::tuple::Tuples;
 use crate::source::gather::fitted;
 use crate::source::{BATCHES_IN_FLIGHT_MAX, Batches, reader};
 use crate::{Error, ErrorKind, Result};
@@ -103,7 +103,7 @@ impl Reading {
                 tuples.push(message.map_err(|error| failure::reading(&error))?);
                 while let Some(tuple) = tuples.next()? {
                     self.portion.take_memory().await;
-                    match portion::lengths(&tuple, &self.selection)? {
+                    match portion::lengths(tuple, &self.selection)? {
                         None => {
                             if tuple.len() > self.wide.request.bytes_max {
                                 // It came whole, because it would not be found again: what it takes beside the
@@ -113,7 +113,7 @@ impl Reading {
                                 }
                                 self.portion.take_memory_for(tuple.len()).await?;
                             }
-                            self.portion.add(&tuple, &self.selection)?;
+                            self.portion.add(tuple, &self.selection)?;
                         }
                         Some(lengths) => {
                             let row = (tuple, &self.selection);

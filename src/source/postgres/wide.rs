@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 
@@ -18,12 +17,12 @@ use super::portion::{self, Portion};
 use super::read::{Output, send};
 use super::select::{Selection, select};
 use super::shape::Shape;
-use super::tuple::Tuples;
 use crate::Result;
 use crate::data::column::ColumnType;
 use crate::data::stream::{Order, ReadColumn, ReadRequest};
 use crate::postgres::catalog::get;
 use crate::postgres::error::{classify, lost};
+use crate::postgres::tuple::Tuples;
 
 /// How many times longer a value may be than it is stored.
 const COMPRESSION_MAX: usize = 256;
@@ -131,17 +130,16 @@ impl Wide {
     pub(super) async fn take_in(
         &self,
         portion: &mut Portion,
-        (tuple, selection): (Bytes, &Selection),
+        (tuple, selection): (&[u8], &Selection),
         lengths: &[u64],
         output: &Output,
     ) -> Result<()> {
         let whole = usize::try_from(lengths.iter().sum::<u64>()).unwrap_or(usize::MAX);
         let bytes_max = portion.row_bytes_max();
         if whole > bytes_max || !reads_alone(&self.request, selection) {
-            return portion.refuse(&tuple, selection, lengths, bytes_max);
+            return portion.refuse(tuple, selection, lengths, bytes_max);
         }
-        let key = portion::key(&tuple, selection)?;
-        drop(tuple);
+        let key = portion::key(tuple, selection)?;
         if !portion.is_empty() {
             send(portion, output).await?;
         }
@@ -163,7 +161,7 @@ impl Wide {
             while let Some(message) = messages.next().await {
                 tuples.push(message.map_err(failed)?);
                 while let Some(tuple) = tuples.next()? {
-                    portion.add(&tuple, &alone)?;
+                    portion.add(tuple, &alone)?;
                 }
             }
             tuples.finish()?;

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::postgres::error::lost;
+use super::error::lost;
 use crate::{Error, ErrorKind, Result};
 
 /// What every stream begins with.
@@ -11,11 +11,13 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const HEADER_BYTES: usize = SIGNATURE.len() + 8;
 
 /// Cuts messages into tuples.
-pub(super) struct Tuples {
+pub(crate) struct Tuples {
     /// Fields that every tuple has.
     fields: usize,
-    /// What has arrived and is not handed out yet.
+    /// What has arrived last.
     current: Bytes,
+    /// Up to where of it is handed out.
+    at: usize,
     /// A tuple that has not arrived as a whole.
     pending: BytesMut,
     began: bool,
@@ -23,10 +25,11 @@ pub(super) struct Tuples {
 }
 
 impl Tuples {
-    pub(super) fn new(fields: usize) -> Self {
+    pub(crate) fn new(fields: usize) -> Self {
         Self {
             fields,
             current: Bytes::new(),
+            at: 0,
             pending: BytesMut::new(),
             began: false,
             ended: false,
@@ -34,7 +37,8 @@ impl Tuples {
     }
 
     /// Takes in the next message. All tuples of the one before were handed out.
-    pub(super) fn push(&mut self, message: Bytes) {
+    pub(crate) fn push(&mut self, message: Bytes) {
+        self.at = 0;
         if self.pending.is_empty() {
             self.current = message;
         } else {
@@ -44,34 +48,39 @@ impl Tuples {
     }
 
     /// The fields of the next tuple, behind their number; `None` where the next message is needed.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
         if !self.began && !self.header()? {
-            return Ok(self.wait());
+            self.wait();
+            return Ok(None);
         }
-        let Some(count) = self.current.first_chunk::<2>() else {
-            return Ok(self.wait());
+        let rest = &self.current[self.at..];
+        let Some(count) = rest.first_chunk::<2>() else {
+            self.wait();
+            return Ok(None);
         };
         let count = i16::from_be_bytes(*count);
         if self.ended {
             return Err(malformed());
         }
         if count == -1 {
-            let rest = std::mem::take(&mut self.current);
             self.ended = rest.len() == 2;
+            self.at = self.current.len();
             return if self.ended { Ok(None) } else { Err(malformed()) };
         }
         if usize::try_from(count).ok() != Some(self.fields) {
             return Err(malformed());
         }
-        let Some(end) = end(&self.current, self.fields)? else {
-            return Ok(self.wait());
+        let Some(end) = end(rest, self.fields)? else {
+            self.wait();
+            return Ok(None);
         };
-        let mut tuple = self.current.split_to(end);
-        Ok(Some(tuple.split_off(2)))
+        let began = self.at + 2;
+        self.at += end;
+        Ok(Some(&self.current[began..self.at]))
     }
 
     /// The stream has ended: with its trailer, or broken off.
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         if self.ended {
             return Ok(());
         }
@@ -89,18 +98,19 @@ impl Tuples {
         if self.current.len() < HEADER_BYTES + extension {
             return Ok(false);
         }
-        drop(self.current.split_to(HEADER_BYTES + extension));
+        self.at = HEADER_BYTES + extension;
         self.began = true;
         Ok(true)
     }
 
     /// Keeps what there is until more comes.
-    fn wait(&mut self) -> Option<Bytes> {
-        if !self.current.is_empty() {
-            let rest = std::mem::take(&mut self.current);
+    fn wait(&mut self) {
+        if self.at < self.current.len() {
+            let rest = std::mem::take(&mut self.current).split_off(self.at);
             self.pending = rest.try_into_mut().unwrap_or_else(|rest| BytesMut::from(&rest[..]));
         }
-        None
+        self.at = 0;
+        self.current = Bytes::new();
     }
 }
 
