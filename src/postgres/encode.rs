@@ -56,6 +56,8 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
+    /// What the first chunk begins with.
+    pub(crate) const HEADER_BYTES: usize = HEADER.len();
     /// A field count of -1 ends the data.
     pub(crate) const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 

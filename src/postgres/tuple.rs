@@ -115,7 +115,7 @@ impl Tuples {
 }
 
 /// Where the tuple at the beginning of `bytes` ends; `None` where it is not there as a whole.
-fn end(bytes: &[u8], fields: usize) -> Result<Option<usize>> {
+pub(crate) fn end(bytes: &[u8], fields: usize) -> Result<Option<usize>> {
     let mut at = 2;
     for _ in 0..fields {
         let Some(length) = bytes.get(at..).and_then(length) else {

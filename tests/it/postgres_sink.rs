@@ -23,6 +23,7 @@ use crate::harness::Database;
 mod conflicts;
 mod leases;
 mod ledger;
+mod looks;
 mod refusals;
 mod sequences;
 mod triggers;

@@ -40,6 +40,7 @@ mod lease;
 mod ledger_read;
 mod ledger_table;
 mod ledger_write;
+mod look;
 mod orphan;
 mod sequence;
 mod session;

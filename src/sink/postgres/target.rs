@@ -4,6 +4,7 @@
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use super::deferred_index;
+use super::look::Look;
 use super::sequence::{self, Sequence};
 use super::trigger::{self, Firing};
 use super::undo::Log;
@@ -61,6 +62,8 @@ pub(super) struct Staged {
     pub(super) refuses_differing: bool,
     /// Counts those of its rows whose keys are in the target.
     pub(super) present: String,
+    /// Finds the rows that are there already, where that can be.
+    pub(super) look: Option<Look>,
 }
 
 impl Target {
@@ -93,7 +96,9 @@ impl Target {
                     .execute(sqlx::raw_sql(AssertSqlSafe(staged.create.as_str())))
                     .await
                     .map_err(|error| classify(&error).during("cannot make a temporary table"))?;
-                Some(staged)
+                let names = (table.as_str(), staged.table.as_str(), staged.copy.as_str());
+                let look = Look::prepare(connection, &found, target, names).await?;
+                Some(Staged { look, ..staged })
             }
         };
         Ok(Self {
@@ -193,6 +198,7 @@ impl Staged {
                 same_key(&target.key)?
             ),
             table: stage,
+            look: None,
         })
     }
 }

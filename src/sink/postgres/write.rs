@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use super::deferred_index;
+use super::look::Look;
 use super::session::execute;
 use super::target::{Staged, Target};
 use crate::data::counts::Written;
@@ -51,7 +52,10 @@ pub(super) async fn write(
     execute(connection, "savepoint dbferry_rows").await?;
     let staged = target.staged.as_ref();
     if let Some(staged) = staged.filter(|_| !batch.direct) {
-        let merged = merge(connection, target, staged, batch, rows, buffer).await;
+        let merged = match staged.look.as_ref().filter(|look| look.is_due(rows)) {
+            Some(look) => merge_others(connection, target, (staged, look), batch, rows, buffer).await,
+            None => merge(connection, target, staged, batch, rows, buffer).await,
+        };
         return settle(connection, merged).await;
     }
     let copied = copy(connection, target, rows, buffer).await;
@@ -103,6 +107,30 @@ async fn copy(connection: &mut PgConnection, target: &Target, rows: &RecordBatch
     Ok(Written {
         inserted,
         ..Written::default()
+    })
+}
+
+/// As [`merge`], without the rows that are there already as they are.
+async fn merge_others(
+    connection: &mut PgConnection,
+    target: &Target,
+    (staged, look): (&Staged, &Look),
+    batch: &mut Batch,
+    rows: &RecordBatch,
+    buffer: &mut Vec<u8>,
+) -> Result<Written> {
+    clear(connection, staged, batch).await?;
+    batch.staged = true;
+    let others = look.others(connection, &target.wire, rows, buffer).await?;
+    let skipped = (rows.num_rows() - others.num_rows()) as u64;
+    let written = if others.num_rows() > 0 {
+        merge(connection, target, staged, batch, &others, buffer).await?
+    } else {
+        Written::default()
+    };
+    Ok(Written {
+        skipped: written.skipped + skipped,
+        ..written
     })
 }
 
@@ -159,12 +187,18 @@ async fn stage(
     rows: &RecordBatch,
     buffer: &mut Vec<u8>,
 ) -> Result<u64> {
-    if batch.staged {
-        execute(connection, &format!("truncate {}", staged.table)).await?;
-    }
+    clear(connection, staged, batch).await?;
     let there = copy_in(connection, &staged.copy, rows, &target.wire, buffer).await?;
     batch.staged = true;
     Ok(there)
+}
+
+/// Empties the temporary table.
+async fn clear(connection: &mut PgConnection, staged: &Staged, batch: &Batch) -> Result<()> {
+    if batch.staged {
+        execute(connection, &format!("truncate {}", staged.table)).await?;
+    }
+    Ok(())
 }
 
 /// Number of these rows whose keys are in the table.
