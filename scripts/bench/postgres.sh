@@ -4,7 +4,8 @@
 #             the same tables with the same indexes in place: one connection on each side
 #   copies    the same with both tables side by side: two connections on each side
 #   dump      pg_dump -Fc -Z0 | pg_restore, which makes the tables, and the indexes afterwards
-#   dumps     pg_dump -Fd -j2, then pg_restore -j2
+#   dumps     pg_dump -Fd -j2, then pg_restore -j2, as they are: the dump is compressed
+#   plain     the same without compression (-Z0), which is faster on one machine
 #   upsert    psql loading a temporary table by COPY, then INSERT … ON CONFLICT DO UPDATE … WHERE a
 #             row differs, into tables that hold all of it: nothing changes
 # dbferry runs with one connection on each side (jobs = 1, no splits), as `two` with two, as `splits` with
@@ -16,7 +17,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$repository/scripts/bench/measure.sh"
 project=$repository/benches/postgres
 rows=${ROWS:-1000000}
-with=${WITH:-dbferry copy two splits copies dump dumps over upsert}
+with=${WITH:-dbferry copy two splits copies dump dumps plain over upsert}
 [ "${BARE:-}" = 1 ] && with="$with bare"
 from=$server/dbferry_bench_source
 to=$server/dbferry_bench
@@ -80,16 +81,20 @@ measure_copies() {
     check_counts "$1"
 }
 
-measure_dumps() {
+# dumps ROWS [OPTION]
+dumps() {
     fresh_database dbferry_bench
     warm
     rm -rf "$scratch/dumps"
     timed dumps bash -c "set -euo pipefail
-        '$postgres_bin/pg_dump' -Fd -j2 -Z0 -f '$scratch/dumps' -t users -t posts '$from'
+        '$postgres_bin/pg_dump' -Fd -j2 ${2:-} -f '$scratch/dumps' -t users -t posts '$from'
         '$postgres_bin/pg_restore' -j2 --no-owner -d '$to' '$scratch/dumps'"
     check_counts "$1"
     rm -rf "$scratch/dumps"
 }
+
+measure_dumps() { dumps "$1"; }
+measure_plain() { dumps "$1" -Z0; }
 
 # Tables that hold everything already.
 filled() {
@@ -159,4 +164,5 @@ ratio() {
 echo
 ratio two copies
 ratio two dumps
+ratio two plain
 ratio over upsert
