@@ -1,6 +1,7 @@
 //! The feed: reading, transforming and encoding ahead of the writer, in tasks of their own, so that
 //! the target never waits for them. Channels between them are short, so that memory stays flat.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ const PORTIONS_IN_FLIGHT_MAX: usize = 2;
 /// Most rows of a portion that becomes keys: each is a command or two of its own, which take more
 /// room than the row.
 const KEYED_PORTION_ROWS_MAX: usize = 4_096;
+
+/// Transformed portions of that kind that are taken in while a batch commits: with the one that is known
+/// already they are the next batch. A server that carries commands out one after the other is busy alone
+/// then, and what comes behind can be made meanwhile instead of beside the commands of the next batch.
+const KEYED_PORTIONS_TAKEN_MAX: usize = 3;
 
 /// A portion on its way: as read, and as it is to be written.
 pub struct Portion {
@@ -47,6 +53,9 @@ impl Portion {
 /// Portions of one stream. Dropping it stops reader and transform.
 pub struct Feed {
     portions: mpsc::Receiver<Result<Portion>>,
+    /// Taken in already, in their order.
+    taken: VecDeque<Result<Portion>>,
+    taken_max: usize,
 }
 
 /// What a stream reads from a place on.
@@ -85,6 +94,11 @@ impl Feed {
     /// Transforms what is read, and makes it ready to be sent.
     pub(super) fn encoding(mut batches: Batches, stream: &PlannedStream, encoder: Option<Arc<dyn Encode>>) -> Self {
         let transform = Arc::clone(&stream.transform);
+        let taken_max = if stream.write.keyed.is_some() {
+            KEYED_PORTIONS_TAKEN_MAX
+        } else {
+            0
+        };
         let (sender, portions) = mpsc::channel(PORTIONS_IN_FLIGHT_MAX);
         // The transform is pure computation: it gets a thread of its own.
         tokio::task::spawn_blocking(move || {
@@ -115,7 +129,24 @@ impl Feed {
                 }
             }
         });
-        Self { portions }
+        Self {
+            portions,
+            taken: VecDeque::new(),
+            taken_max,
+        }
+    }
+
+    /// Waits for a commit, and takes in what is ready meanwhile, so that more is made.
+    pub(super) async fn during<T>(&mut self, commit: impl Future<Output = T>) -> T {
+        tokio::pin!(commit);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut commit => return outcome,
+                Some(portion) = self.portions.recv(), if self.taken.len() < self.taken_max => self.taken.push_back(portion),
+                else => return commit.await,
+            }
+        }
     }
 
     /// The next portion; `None` at the end of the stream.
@@ -123,6 +154,52 @@ impl Feed {
     /// # Errors
     /// What reading or transforming failed with.
     pub async fn next(&mut self) -> Result<Option<Portion>> {
-        self.portions.recv().await.transpose()
+        match self.taken.pop_front() {
+            Some(portion) => portion.map(Some),
+            None => self.portions.recv().await.transpose(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What can be told apart without rows: errors.
+    fn feed(of: std::ops::Range<usize>) -> Feed {
+        let (sender, portions) = mpsc::channel(16);
+        for number in of {
+            let portion = Err(Error::new(ErrorKind::Internal, number.to_string()));
+            sender.try_send(portion).expect("there is room");
+        }
+        Feed {
+            portions,
+            taken: VecDeque::new(),
+            taken_max: KEYED_PORTIONS_TAKEN_MAX,
+        }
+    }
+
+    async fn next(feed: &mut Feed) -> Option<String> {
+        feed.next().await.map_or_else(|error| Some(error.to_string()), |_| None)
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_in_during_a_commit_comes_first_and_in_order() {
+        let mut feed = feed(0..5);
+        assert_eq!(next(&mut feed).await.as_deref(), Some("0"));
+        // A commit that has ended is not waited for: nothing is taken in.
+        assert_eq!(feed.during(std::future::ready(7)).await, 7);
+        assert!(feed.taken.is_empty());
+        for _ in 0..2 {
+            let commit = tokio::time::sleep(Duration::from_millis(20));
+            feed.during(commit).await;
+            assert_eq!(feed.taken.len(), KEYED_PORTIONS_TAKEN_MAX, "and no more");
+        }
+        for number in 1..5 {
+            assert_eq!(next(&mut feed).await, Some(number.to_string()));
+        }
+        assert_eq!(next(&mut feed).await, None, "the end");
+        feed.during(tokio::time::sleep(Duration::from_millis(1))).await;
+        assert_eq!(next(&mut feed).await, None, "and no panic behind it");
     }
 }

@@ -165,13 +165,16 @@ async fn move_batches(
             return of_source(ahead.portion(job, &mut feed).await, progress).map(|_| checkpoint);
         }
         // What was read before the source failed is still committed.
-        let complete = ahead.is_end();
+        let (complete, is_late) = (ahead.is_end(), ahead.is_late());
         let filled = batch.filled(began);
-        checkpoint = if ahead.is_late() {
-            commit::commit(job, session, checkpoint, batch, complete, progress).await?
-        } else {
-            commit::commit_in_group(job, session, checkpoint, batch, complete, progress).await?
+        let commit = async {
+            if is_late {
+                commit::commit(job, session, checkpoint, batch, complete, progress).await
+            } else {
+                commit::commit_in_group(job, session, checkpoint, batch, complete, progress).await
+            }
         };
+        checkpoint = feed.during(commit).await?;
         size.committed(&filled, opening, began.elapsed().saturating_sub(filled.elapsed));
         check_rejects(job)?;
         if !complete {
