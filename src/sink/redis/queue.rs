@@ -1,8 +1,10 @@
 //! The way into an open transaction of one server: commands go out while the replies to those before
 //! them are awaited, so that the server finds the next ones there when it has taken the last.
 
-use futures::StreamExt as _;
+use std::task::Poll;
+
 use futures::stream::FuturesOrdered;
+use futures::{StreamExt as _, poll};
 use redis::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -60,8 +62,17 @@ async fn send(link: Link, mut portions: mpsc::Receiver<Vec<Command>>) -> Result<
     let mut waiting = chunks(Vec::new(), COMMANDS_MAX);
     let mut is_open = true;
     loop {
-        let room = PIPELINES_IN_FLIGHT_MAX - in_flight.len();
-        in_flight.extend(waiting.by_ref().take(room).map(|pipeline| link.send(pipeline)));
+        if in_flight.len() < PIPELINES_IN_FLIGHT_MAX
+            && let Some(pipeline) = waiting.next()
+        {
+            in_flight.push_back(link.send(pipeline));
+            if let Poll::Ready(Some(replies)) = poll!(in_flight.next()) {
+                queued(&link, replies?)?;
+            }
+            // The driver is woken where this runs: it writes these commands while the next are made into bytes.
+            tokio::task::yield_now().await;
+            continue;
+        }
         tokio::select! {
             biased;
             Some(replies) = in_flight.next() => queued(&link, replies?)?,

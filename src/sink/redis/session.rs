@@ -142,10 +142,9 @@ impl Session for RedisSession {
         if self.batch.is_some() {
             return Err(Error::new(ErrorKind::Internal, "a batch is open already"));
         }
-        let now = moment::now(&mut self.reader, &self.names).await?;
-        let batch = Batch::new(now.milliseconds, now.text, direct && !self.identity.dry_run);
         if self.identity.dry_run {
-            self.batch = Some(batch);
+            let now = moment::now(&mut self.reader, &self.names).await?;
+            self.batch = Some(Batch::new(now, false));
             return Ok(());
         }
         if self.open()?.restart {
@@ -178,18 +177,22 @@ impl Session for RedisSession {
             commit::prove(self).await?;
         }
         let conditions = self.fence(self.open()?.sequence)?;
-        let unmet = if self.link.is_cluster() {
-            match transact(&mut self.link, &conditions, &[]).await? {
+        let is_cluster = self.link.is_cluster();
+        let asked = async {
+            if !is_cluster {
+                return watch(&mut self.link, &conditions).await;
+            }
+            Ok(match transact(&mut self.link, &conditions, &[]).await? {
                 Outcome::Done => None,
                 Outcome::Unmet(unmet) => Some(unmet),
-            }
-        } else {
-            watch(&mut self.link, &conditions).await?
+            })
         };
-        if let Some(unmet) = unmet {
+        // Over two connections at once: the server waits for the rows meanwhile.
+        let (unmet, now) = tokio::join!(asked, moment::now(&mut self.reader, &self.names));
+        if let Some(unmet) = unmet? {
             return Err(self.fenced(unmet).await);
         }
-        self.batch = Some(batch);
+        self.batch = Some(Batch::new(now?, direct));
         if self.open()?.log.is_some() {
             undo::load(&mut self.reader).await?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::form::RejectForm;
+use super::moment::Moment;
 use super::planned::{Expected, Planned, Touch};
 use super::queue::Queue;
 use super::transact::Words;
@@ -87,10 +88,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(now: i64, now_text: String, direct: bool) -> Self {
+    pub(super) fn new(now: Moment, direct: bool) -> Self {
         Self {
-            now,
-            now_text,
+            now: now.milliseconds,
+            now_text: now.text,
             direct,
             in_transaction: false,
             queue: None,
