@@ -114,6 +114,15 @@ impl ColumnType {
     /// An instant with microseconds.
     pub const INSTANT: Self = Self::Timestamp { digits: 6, zoned: true };
 
+    /// Whether its values may be long: all others are numbers, times and the like.
+    #[must_use]
+    pub const fn may_be_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Text { .. } | Self::Json { .. } | Self::Bytes | Self::List(_) | Self::Opaque { .. }
+        )
+    }
+
     /// Whether its values are numbers.
     #[must_use]
     pub const fn is_number(&self) -> bool {

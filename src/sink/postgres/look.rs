@@ -19,7 +19,6 @@ use futures::StreamExt as _;
 use sqlx::PgConnection;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::data::column::ColumnType;
 use crate::data::stream::{OnConflict, StreamTarget};
 use crate::postgres::catalog::{CatalogTable, get};
 use crate::postgres::copy::copy_in;
@@ -93,7 +92,7 @@ impl Look {
                 of("s", direction)?
             ));
         }
-        for (_, column) in wanted.iter().filter(|(_, column)| may_be_long(&column.ty)) {
+        for (_, column) in wanted.iter().filter(|(_, column)| column.ty.may_be_long()) {
             let name = quote::ident(&column.name)?;
             conditions.push(format!(
                 "coalesce(pg_catalog.pg_column_size(o.{name}), 0) <= {STORED_BYTES_MAX}"
@@ -228,14 +227,6 @@ impl<'a> Ours<'a> {
         let (begin, end) = self.ends[row];
         (self.bytes[begin..end] == *theirs).then_some(row)
     }
-}
-
-/// Whether values of a column may be long.
-const fn may_be_long(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Text { .. } | ColumnType::Json { .. } | ColumnType::Bytes | ColumnType::List(_) | ColumnType::Opaque { .. }
-    )
 }
 
 /// The key's columns in the order of a unique index that gives rows in the order of these columns.

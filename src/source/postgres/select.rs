@@ -95,7 +95,7 @@ pub(super) async fn select(
     if let Some((alone, not_alone)) = guard {
         let wanted = request.columns.iter().enumerate();
         let long: Vec<_> = wanted
-            .filter(|(at, column)| wide::may_be_long(&column.ty) && !selection.key_fields.contains(at))
+            .filter(|(at, column)| column.ty.may_be_long() && !selection.key_fields.contains(at))
             .collect();
         if !long.is_empty() {
             let bytes_max = if wide::reads_alone(request, &selection) {

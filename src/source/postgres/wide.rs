@@ -85,14 +85,6 @@ pub(super) fn guarded(columns: &[String], long: &[(usize, &ReadColumn)], rest: &
     )
 }
 
-/// Whether values of a column may be long.
-pub(super) const fn may_be_long(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Text { .. } | ColumnType::Json { .. } | ColumnType::Bytes | ColumnType::List(_) | ColumnType::Opaque { .. }
-    )
-}
-
 /// Length of a value as it is sent, or more.
 fn length(ty: &ColumnType, value: &str, bytes_max: usize) -> String {
     let looked_at = |length: String| {
