@@ -144,7 +144,6 @@ impl Feed {
                 biased;
                 outcome = &mut commit => return outcome,
                 Some(portion) = self.portions.recv(), if self.taken.len() < self.taken_max => self.taken.push_back(portion),
-                else => return commit.await,
             }
         }
     }
@@ -179,6 +178,13 @@ mod tests {
         }
     }
 
+    /// A commit that is asked several times whether it has ended.
+    async fn commit() {
+        for _ in 0..3 * KEYED_PORTIONS_TAKEN_MAX {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn next(feed: &mut Feed) -> Option<String> {
         feed.next().await.map_or_else(|error| Some(error.to_string()), |_| None)
     }
@@ -191,15 +197,14 @@ mod tests {
         assert_eq!(feed.during(std::future::ready(7)).await, 7);
         assert!(feed.taken.is_empty());
         for _ in 0..2 {
-            let commit = tokio::time::sleep(Duration::from_millis(20));
-            feed.during(commit).await;
+            feed.during(commit()).await;
             assert_eq!(feed.taken.len(), KEYED_PORTIONS_TAKEN_MAX, "and no more");
         }
         for number in 1..5 {
             assert_eq!(next(&mut feed).await, Some(number.to_string()));
         }
         assert_eq!(next(&mut feed).await, None, "the end");
-        feed.during(tokio::time::sleep(Duration::from_millis(1))).await;
+        feed.during(commit()).await;
         assert_eq!(next(&mut feed).await, None, "and no panic behind it");
     }
 }

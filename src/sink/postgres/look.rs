@@ -47,6 +47,8 @@ const PAUSE_MAX: u32 = 1_024;
 pub(super) struct Look {
     /// Places of the columns that are compared.
     columns: Vec<usize>,
+    /// The same as the wire needs them.
+    wire: Vec<WireColumn>,
     /// What is selected of the table, up to the limit.
     select: String,
     /// COPY of a portion's ends into the temporary table.
@@ -58,12 +60,12 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// `None` where no index gives the rows in the order of the key. `stage` is the temporary table, `ends` the COPY
-    /// into it.
+    /// `None` where no index gives the rows in the order of the key. `wire` are the stream's columns, `stage` is the
+    /// temporary table, `ends` the COPY into it.
     pub(super) async fn prepare(
         connection: &mut PgConnection,
         found: &CatalogTable,
-        target: &StreamTarget,
+        (target, wire): (&StreamTarget, &[WireColumn]),
         (table, stage, ends): (&str, &str, &str),
     ) -> Result<Option<Self>> {
         if target.options.in_place || target.undo {
@@ -99,6 +101,7 @@ impl Look {
             ));
         }
         Ok(Some(Self {
+            wire: wanted.iter().map(|(at, _)| wire[*at].clone()).collect(),
             columns: wanted.into_iter().map(|(at, _)| at).collect(),
             select: format!(
                 "select {names} from {table} o where {} order by {}",
@@ -131,15 +134,14 @@ impl Look {
         buffer: &mut Vec<u8>,
     ) -> Result<RecordBatch> {
         let began = Instant::now();
-        let wire_columns: Vec<WireColumn> = self.columns.iter().map(|at| wire.columns[*at].clone()).collect();
         let compared = rows.project(&self.columns).map_err(|error| unfit(&error))?;
         let last = rows.num_rows() - 1;
-        let ends = only(rows, &(0..=last).map(|row| row == 0 || row == last).collect::<Vec<_>>())?;
+        let ends = only(rows, (0..=last).map(|row| row == 0 || row == last).collect())?;
         if copy_in(connection, &self.ends, &ends, wire, buffer).await? != ends.num_rows() as u64 {
             return Ok(rows.clone());
         }
         buffer.clear();
-        if !is_encoded(&compared, &wire_columns, buffer) {
+        if !is_encoded(&compared, &self.wire, buffer) {
             // What has no form for the wire is refused where it is written.
             return Ok(rows.clone());
         }
@@ -149,7 +151,7 @@ impl Look {
         let there = is_there.iter().filter(|there| **there).count();
         let time_max = TIME_PER_ROW_MAX * u32::try_from(rows.num_rows()).unwrap_or(u32::MAX);
         self.weigh(there * 2 >= rows.num_rows() && began.elapsed() <= time_max);
-        only(rows, &is_there.iter().map(|there| !there).collect::<Vec<_>>())
+        only(rows, is_there.iter().map(|there| !there).collect())
     }
 
     async fn look(&self, connection: &mut PgConnection, ours: &Ours<'_>) -> Result<Vec<bool>> {
@@ -181,8 +183,8 @@ impl Look {
     }
 }
 
-fn only(rows: &RecordBatch, wanted: &[bool]) -> Result<RecordBatch> {
-    filter_record_batch(rows, &BooleanArray::from(wanted.to_vec())).map_err(|error| unfit(&error))
+fn only(rows: &RecordBatch, wanted: Vec<bool>) -> Result<RecordBatch> {
+    filter_record_batch(rows, &BooleanArray::from(wanted)).map_err(|error| unfit(&error))
 }
 
 fn unfit(error: &arrow::error::ArrowError) -> Error {

@@ -97,7 +97,7 @@ impl Target {
                     .await
                     .map_err(|error| classify(&error).during("cannot make a temporary table"))?;
                 let names = (table.as_str(), staged.table.as_str(), staged.copy.as_str());
-                let look = Look::prepare(connection, &found, target, names).await?;
+                let look = Look::prepare(connection, &found, (target, &columns), names).await?;
                 Some(Staged { look, ..staged })
             }
         };
