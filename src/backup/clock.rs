@@ -14,6 +14,16 @@ pub(super) fn name_of(moment: &str) -> String {
     moment.chars().filter(|c| !matches!(c, '-' | ':')).collect()
 }
 
+/// Whether a text is such a name.
+pub(super) fn is_name(text: &str) -> bool {
+    let form = "00000000T000000Z";
+    text.len() == form.len()
+        && text.bytes().zip(form.bytes()).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            letter => byte == letter,
+        })
+}
+
 /// Seconds since 1970.
 pub(super) fn seconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,6 +47,8 @@ mod tests {
     fn moments_are_written_in_utc_and_sort() {
         assert_eq!(text_of(0), "1970-01-01T00:00:00Z");
         assert_eq!(name_of(&text_of(1_767_225_599)), "20251231T235959Z");
+        assert!(is_name("20251231T235959Z"));
+        assert!(!is_name("20251231T235959") && !is_name("2025-231T235959Z") && !is_name("20251231T235959Z0"));
         assert!(text_of(999_999_999) < text_of(1_000_000_000));
         assert!(now() > text_of(1_700_000_000));
     }

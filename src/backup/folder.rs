@@ -1,15 +1,13 @@
 //! The life of a backup's folder: begun under a name that ends in `.partial`, renamed when all of it
 //! is written, durable and checked, or to a name that ends in `.failed`.
 //!
-//! So a backup that was killed is never taken for one. Whoever backs up the same project next to it
-//! removes what an earlier one left, if that one is dead: the marker in the folder is locked for as
-//! long as its writer lives. Only folders with such a marker are ever removed that way.
+//! So a backup that was killed is never taken for one, and the next one of the same project removes
+//! what it left.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::leftovers::{MARKER, Marker, locked, remove_marked, remove_unmarked, turn};
 use super::manifest::{self, Manifest};
 use super::{clock, file};
 use crate::{Error, ErrorKind, Result};
@@ -20,17 +18,8 @@ pub(super) const PARTIAL: &str = ".partial";
 pub(super) const FAILED: &str = ".failed";
 /// Folder of all backups, where no other is named.
 pub const PARENT: &str = "backups";
-/// In a folder that dbferry makes; locked while it does.
-const MARKER: &str = ".dbferry-backup";
 /// Backups begun within one second.
 const SAME_NAME_MAX: u32 = 1_000;
-
-/// Of whom a folder is.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Marker {
-    project: String,
-    environment: String,
-}
 
 /// A folder that is being written.
 pub(super) struct Partial {
@@ -77,6 +66,7 @@ impl Partial {
     pub(super) fn begin(place: &Place, (project, environment): (&str, &str), began_at: &str) -> Result<Self> {
         let parent = place.parent(project);
         file::make_folder(&parent)?;
+        let turn = turn(&parent)?;
         let name = match place {
             Place::Exactly(folder) => {
                 if folder.symlink_metadata().is_ok() {
@@ -88,7 +78,7 @@ impl Partial {
             Place::Under(_) => free(&parent, &format!("{environment}-{}", clock::name_of(began_at)))?,
         };
         let path = with_suffix(&name, PARTIAL);
-        if path.symlink_metadata().is_ok() {
+        if path.symlink_metadata().is_ok() && !(turn.is_some() && path.is_dir() && remove_unmarked(&path)?) {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!(
@@ -103,11 +93,8 @@ impl Partial {
             project: project.to_owned(),
             environment: environment.to_owned(),
         };
-        let text = serde_json::to_string(&marker).unwrap_or_default();
-        let at = path.join(MARKER);
-        file::write(&at, text.as_bytes())?;
-        let marker = File::open(&at).map_err(|error| file::failed(&error, "opening", &at))?;
-        marker.lock().map_err(|error| file::failed(&error, "locking", &at))?;
+        marker.write(&path)?;
+        let marker = locked(&path)?;
         Ok(Self { path, name, marker })
     }
 
@@ -130,7 +117,7 @@ impl Partial {
 
     /// It was given up: nothing of it stays.
     pub(super) fn give_up(self) -> Result<()> {
-        fs::remove_dir_all(&self.path).map_err(|error| file::failed(&error, "removing", &self.path))
+        remove_marked(&self.path)
     }
 
     fn rename(&self, name: &Path) -> Result<()> {
@@ -165,37 +152,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes what dead backups of the same project and environment left in a folder; returns what.
-pub(super) fn remove_leftovers(parent: &Path, project: &str, environment: &str) -> Result<Vec<PathBuf>> {
-    let mine = Marker {
-        project: project.to_owned(),
-        environment: environment.to_owned(),
-    };
-    let mut removed = Vec::new();
-    for path in folders(parent)?.into_iter().filter(|path| is_suffixed(path, PARTIAL)) {
-        let Ok(mut marker) = File::open(path.join(MARKER)) else {
-            continue;
-        };
-        let mut text = String::new();
-        let read = std::io::Read::read_to_string(&mut marker, &mut text);
-        if read.is_err() || serde_json::from_str::<Marker>(&text).ok().as_ref() != Some(&mine) {
-            continue;
-        }
-        match marker.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => continue,
-        }
-        fs::remove_dir_all(&path).map_err(|error| file::failed(&error, "removing", &path))?;
-        removed.push(path);
-    }
-    Ok(removed)
-}
-
-fn is_suffixed(path: &Path, suffix: &str) -> bool {
+pub(super) fn is_suffixed(path: &Path, suffix: &str) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(suffix))
 }
 
-fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
     let reading = |error: std::io::Error| file::failed(&error, "reading", parent);
     let mut found = Vec::new();
     for entry in fs::read_dir(parent).map_err(reading)? {
@@ -234,12 +195,11 @@ pub(super) fn remove(kept: &Kept) -> Result<()> {
         project: kept.manifest.project.clone(),
         environment: kept.manifest.environment.clone(),
     };
-    let at = kept.folder.join(MARKER);
-    if !at.exists() {
-        file::write(&at, serde_json::to_string(&marker).unwrap_or_default().as_bytes())?;
+    if !kept.folder.join(MARKER).exists() {
+        marker.write(&kept.folder)?;
     }
     fs::rename(&kept.folder, &partial).map_err(|error| file::failed(&error, "removing", &kept.folder))?;
-    fs::remove_dir_all(&partial).map_err(|error| file::failed(&error, "removing", &partial))
+    remove_marked(&partial)
 }
 
 #[cfg(test)]
@@ -247,28 +207,6 @@ mod tests {
     use super::*;
 
     const NOW: &str = "2026-01-31T23:59:59Z";
-
-    #[test]
-    fn a_dead_one_is_removed_and_a_living_or_foreign_one_is_not() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::Under(folder.path().to_owned());
-        let parent = place.parent("game");
-        let living = Partial::begin(&place, ("game", "test"), NOW).expect("begun");
-        let dead = Partial::begin(&place, ("game", "test"), NOW).expect("another name");
-        let other = Partial::begin(&place, ("game", "production"), NOW).expect("begun");
-        let (gone, other) = (dead, other);
-        let (dead, other) = (gone.path.clone(), other.path.clone());
-        drop(gone);
-        fs::create_dir(parent.join("mine.partial")).expect("a folder of the user's");
-        assert_eq!(
-            remove_leftovers(&parent, "game", "test").expect("looked"),
-            std::slice::from_ref(&dead)
-        );
-        assert!(living.path.is_dir() && other.is_dir() && !dead.exists());
-        assert!(parent.join("mine.partial").is_dir());
-        let good = living.finish().expect("renamed");
-        assert!(good.ends_with("test-20260131T235959Z") && !good.join(MARKER).exists());
-    }
 
     #[test]
     fn what_is_there_is_never_written_into() {

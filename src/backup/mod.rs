@@ -16,6 +16,7 @@ mod file;
 mod folder;
 mod key_file;
 mod keys;
+mod leftovers;
 pub mod manifest;
 mod place;
 mod pocketbase;
@@ -151,7 +152,7 @@ pub async fn backup(order: &Order<'_>, context: &Context<'_>) -> Result<Outcome>
     let whose = (order.project, order.environment);
     let parent = order.place.parent(order.project);
     if parent.is_dir() {
-        for path in folder::remove_leftovers(&parent, order.project, order.environment)? {
+        for path in leftovers::remove_leftovers(&parent, order.project, order.environment)? {
             context.tell(Step::Removed(&format!(
                 "{}, which an interrupted backup left",
                 path.display()
