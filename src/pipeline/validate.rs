@@ -1,11 +1,18 @@
 //! Validation of a whole stream. (Each batch is validated before it commits, by the worker and by
 //! the sink.)
 
+use std::time::Duration;
+
+use super::shutdown;
 use super::worker::{Job, Progress};
 use crate::data::position::Position;
 use crate::ledger::{Checkpoint, REPAIR_SPLIT};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
+
+/// How often keys are counted again where too few were found.
+const RECOUNTS_MAX: u32 = 3;
+const RECOUNT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Before the batch that completes a stream commits: the source's own count against what the
 /// ledger accounts for, and the target's own count, as the open transaction sees it, against what
@@ -30,7 +37,7 @@ pub(super) async fn completion(
     let target = if stream.write.expires() {
         None
     } else {
-        Some(session.count().await?)
+        Some(counted(job, session, checkpoint).await?)
     };
     let counts = checkpoint.counts;
     let disagree = |what: String| Err(Error::new(ErrorKind::Validation, format!("stream `{}`: {what}", stream.name)));
@@ -59,6 +66,22 @@ pub(super) async fn completion(
     }
     progress.target_rows = target;
     Ok(())
+}
+
+/// What the target holds. Keys that go from one node to another while they are counted may not be met:
+/// where too few are found, they are counted again.
+async fn counted(job: &Job<'_>, session: &mut dyn Session, checkpoint: &Checkpoint) -> Result<u64> {
+    let mut target = session.count().await?;
+    for _ in 0..RECOUNTS_MAX {
+        if job.stream.write.keyed.is_none() || missing(job, checkpoint, target).is_none() {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RECOUNT_PAUSE) => target = session.count().await?,
+            () = job.shutdown.cancelled() => return Err(shutdown::interrupted()),
+        }
+    }
+    Ok(target)
 }
 
 /// A stream that an earlier run completed: rows that are gone since are told, but are no error,

@@ -13,14 +13,16 @@ use super::form::{bytes, number, parts};
 use super::link::Link;
 use super::names::Names;
 use super::publish::Pages;
-use crate::Result;
 use crate::data::keyed::pattern::escape_glob;
 use crate::data::keyed::{Layout, Pattern};
+use crate::{Error, ErrorKind, Result};
 
 /// Keys that the server looks at for one page.
 const PAGE: usize = 2_000;
 /// Most keys that are remembered: 64 MiB of hashes at most.
 const REMEMBERED_MAX: usize = 4 << 20;
+/// How often they are counted, where slots have moved meanwhile.
+const COUNTED_MAX: u32 = 5;
 
 /// The keys of one node that match a pattern, page by page.
 pub(super) struct Keys {
@@ -62,6 +64,7 @@ fn glob(names: &Names, pattern: &Pattern) -> String {
 /// Whether no key of a stream is there.
 pub(super) async fn is_empty(link: &mut Link, names: &Names, layout: &Layout) -> Result<bool> {
     let glob = glob(names, &layout.pattern);
+    link.refresh().await?;
     for node in 0..link.nodes() {
         let mut keys = Keys::new(node, &glob);
         while let Some(page) = keys.next(link).await? {
@@ -91,12 +94,33 @@ pub(super) async fn of_stream(link: &mut Link, names: &Names, stream: &str, layo
 }
 
 /// Keys of a pattern; with `gathers` the elements of those that are collections.
+///
+/// # Errors
+/// [`ErrorKind::Lost`] where slots go from node to node all the while.
 pub(super) async fn of_pattern(link: &mut Link, names: &Names, pattern: &Pattern, gathers: bool) -> Result<u64> {
     let glob = glob(names, pattern);
+    link.refresh().await?;
+    for _ in 0..COUNTED_MAX {
+        let before = link.ranges();
+        let count = of_nodes(link, &glob, gathers).await?;
+        link.refresh().await?;
+        if link.ranges() == before {
+            return Ok(count);
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Lost,
+        format!("connection `{}`: slots were moved while its keys were counted", link.name()),
+    )
+    .hint("wait until the cluster is at rest"))
+}
+
+/// The same at the nodes that are known.
+async fn of_nodes(link: &mut Link, glob: &str, gathers: bool) -> Result<u64> {
     let mut seen: HashSet<u64> = HashSet::new();
     let mut count = 0;
     for node in 0..link.nodes() {
-        let mut keys = Keys::new(node, &glob);
+        let mut keys = Keys::new(node, glob);
         while let Some(mut page) = keys.next(link).await? {
             page.retain(|key| seen.len() >= REMEMBERED_MAX || seen.insert(xxhash_rust::xxh3::xxh3_64(key)));
             count += if gathers {

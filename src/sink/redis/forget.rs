@@ -47,6 +47,7 @@ pub(super) async fn staged(link: &mut Link, names: &Names, stream: &str) -> Resu
 
 /// Removes the keys that fit a pattern, as far as they are wanted.
 pub(super) async fn matching(link: &mut Link, glob: &str, wanted: impl Fn(&[u8]) -> bool + Send + Sync) -> Result<()> {
+    link.refresh().await?;
     for node in 0..link.nodes() {
         let mut keys = Keys::new(node, glob);
         while let Some(page) = keys.next(link).await? {
@@ -61,6 +62,7 @@ pub(super) async fn matching(link: &mut Link, glob: &str, wanted: impl Fn(&[u8])
 pub(super) async fn prefix(link: &mut Link, prefix: &str) -> Result<u64> {
     let mut removed = 0;
     let glob = format!("{}*", escape_glob(prefix));
+    link.refresh().await?;
     for node in 0..link.nodes() {
         let mut keys = Keys::new(node, &glob);
         while let Some(page) = keys.next(link).await? {

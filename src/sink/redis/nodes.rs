@@ -31,6 +31,13 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    /// The slot by which it is found: in the midst of its most, for single slots move, and whoever asks
+    /// by one of these would ask the next owner.
+    fn slot(&self) -> u16 {
+        let longest = self.ranges.iter().max_by_key(|(from, to)| to.abs_diff(*from));
+        longest.map_or(0, |(from, to)| from.midpoint(*to))
+    }
+
     /// Its slots, in words.
     pub(super) fn told(&self) -> String {
         format!("{:?}", self.ranges)
@@ -45,8 +52,7 @@ impl Cluster {
     }
 
     pub(super) fn route(&self, node: usize) -> SingleNodeRoutingInfo {
-        let slot = self.owners[node].ranges[0].0;
-        SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master))
+        SingleNodeRoutingInfo::SpecificNode(Route::new(self.owners[node].slot(), SlotAddr::Master))
     }
 
     fn owner(&self, slot: u16) -> Option<usize> {
@@ -197,4 +203,20 @@ pub(super) async fn owners(connection: &mut ClusterConnection) -> Result<Vec<Own
         owner.ranges.push((from, to));
     }
     Ok(owners.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_found_by_a_slot_that_is_not_likely_to_move() {
+        let owner = |ranges: &[(u16, u16)]| Owner {
+            ranges: ranges.to_vec(),
+            replicated: false,
+        };
+        assert_eq!(owner(&[(17, 17), (5_461, 10_922), (16_000, 16_001)]).slot(), 8_191);
+        assert_eq!(owner(&[(0, 16_383)]).slot(), 8_191);
+        assert_eq!(owner(&[(16_383, 16_383)]).slot(), 16_383);
+    }
 }

@@ -61,6 +61,7 @@ pub(super) async fn keys(
     accept: impl Fn(&[u8]) -> bool + Send,
     give: &mpsc::Sender<Vec<Vec<u8>>>,
 ) -> Result<()> {
+    link.refresh().await?;
     let before = identities(server, link).await?;
     let mut seen = Seen::of(count(link, glob, most).await?, most);
     loop {
@@ -79,11 +80,15 @@ pub(super) async fn keys(
     if identities(server, link).await? == before {
         return Ok(());
     }
-    Err(Error::new(
+    Err(changed(server))
+}
+
+fn changed(server: &Server) -> Error {
+    Error::new(
         ErrorKind::Lost,
         format!("connection `{}`: its nodes changed while their keys were read", server.name),
     )
-    .hint("when the server or cluster is at rest, verify again"))
+    .hint("when the server or cluster is at rest, verify again")
 }
 
 /// At least how many keys there are to remember: all of the server's, or where that is too many to
@@ -105,12 +110,16 @@ async fn count(link: &mut Link, glob: &str, most: u64) -> Result<u64> {
     Ok(matching)
 }
 
-/// Who the nodes are and what they own.
+/// Who the nodes are and what they own. One that is met twice stands for another that was not met.
 async fn identities(server: &Server, link: &mut Link) -> Result<Vec<String>> {
     let mut identities = link.ranges();
     for node in 0..link.nodes() {
         let facts = server.facts(link, node).await?;
-        identities.push(facts.get("run_id").unwrap_or_default().to_owned());
+        let identity = facts.get("run_id").unwrap_or_default().to_owned();
+        if !identity.is_empty() && identities.contains(&identity) {
+            return Err(changed(server));
+        }
+        identities.push(identity);
     }
     identities.sort();
     Ok(identities)

@@ -36,6 +36,7 @@ impl Script {
 /// Gives the scripts to every node. A server forgets them when it starts anew, and a connection that
 /// was not lost is one to a server that has not.
 pub(in crate::sink::redis) async fn load(link: &mut Link) -> Result<()> {
+    link.refresh().await?;
     for node in 0..link.nodes() {
         for script in [&*WRITE, &*BACK, &*WRITE_MEMBERS, &*BACK_MEMBERS, &*SETTLE] {
             let mut load = redis::cmd("SCRIPT");

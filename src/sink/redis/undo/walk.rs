@@ -35,6 +35,9 @@ impl Walk {
 
     /// Names of logs; nothing where there are no more.
     pub(super) async fn page(&mut self, link: &mut Link) -> Result<Option<Vec<Vec<u8>>>> {
+        if self.node == 0 && self.keys.is_none() {
+            link.refresh().await?;
+        }
         while self.node < link.nodes() {
             let keys = self.keys.get_or_insert_with(|| Keys::new(self.node, &self.glob));
             if let Some(page) = keys.next(link).await? {
