@@ -15,6 +15,9 @@ use scylla::value::{CqlValue, Row};
 pub(crate) mod node;
 mod nodes;
 
+/// How long an answer may take. Two nodes on a machine that has much else to do need minutes for a table.
+const ANSWER_MAX: Duration = Duration::from_mins(3);
+
 /// One row of an answer.
 pub(crate) type Cells = Vec<Option<CqlValue>>;
 
@@ -45,7 +48,10 @@ impl Cql {
 
     /// The same, where nobody may be there.
     pub(crate) fn try_connect(url: &str, consistency: Consistency) -> Result<Self, String> {
-        let profile = ExecutionProfile::builder().consistency(consistency).build();
+        let profile = ExecutionProfile::builder()
+            .consistency(consistency)
+            .request_timeout(Some(ANSWER_MAX))
+            .build();
         let (user, password, node) = parts(url);
         let (asks, asked) = channel::<Ask>();
         let (connected, outcome) = channel();
