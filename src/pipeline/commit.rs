@@ -1,7 +1,8 @@
 //! Committing a batch: its figures are compared, then rows, rejects, checkpoint and ledger entry
 //! commit at once, and only when they are durable is anyone told (Invariants 1 to 4).
 //!
-//! Where a target can do so, it answers a commit before that is on its disk. What is on the disk is always
+//! Where a target can do so, it answers a commit before that is on its disk, or before it was carried out at
+//! all, while the next batch is on its way. What is on the disk is always
 //! what was committed up to some batch, so that a crash of the server only sets the checkpoint back. A
 //! *group* of such batches becomes durable with its last one, within about a second; until then
 //! none of them is counted or told of. Whatever others rely on is durable by itself: the batch that
@@ -20,7 +21,7 @@ use crate::data::kinds::KindCounts;
 use crate::data::position::Position;
 use crate::data::reject::Reason;
 use crate::ledger::{BatchEntry, Checkpoint};
-use crate::sink::Session;
+use crate::sink::{Durable, Session};
 use crate::{ErrorKind, Result};
 
 /// Most batches of a group.
@@ -123,12 +124,12 @@ async fn commit_as(
         committed_at: Instant::now(),
     });
     let committed = if durable {
-        session.commit(&after, &entry).await.map(|()| true)
+        session.commit(&after, &entry).await.map(|()| Durable::All)
     } else {
         session.commit_soon(&after, &entry).await
     };
-    let is_durable = match committed {
-        Ok(is_durable) => is_durable,
+    let durable = match committed {
+        Ok(durable) => durable,
         Err(error) => {
             if error.kind() != ErrorKind::Lost {
                 // It is known that nothing came of it.
@@ -145,9 +146,13 @@ async fn commit_as(
         state.is_complete(&after);
     }
     drop(end);
-    if is_durable {
-        settle(job, &after, progress);
-    }
+    let last = match durable {
+        Durable::All => None,
+        Durable::Before => progress.in_doubt.pop(),
+        Durable::Unknown => return Ok(after),
+    };
+    settle(job, &after, progress);
+    progress.in_doubt.extend(last);
     Ok(after)
 }
 

@@ -227,6 +227,17 @@ pub trait Sink: Send + Sync {
     }
 }
 
+/// How much of what a split has committed is known to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Everything.
+    All,
+    /// Everything before the last batch.
+    Before,
+    /// No more than was known before.
+    Unknown,
+}
+
 /// One writing connection that holds the lease. Dropping it gives the lease back; what was not
 /// committed is gone.
 ///
@@ -313,12 +324,12 @@ pub trait Session: Send {
     /// Durable when it returns `Ok`.
     async fn commit(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<()>;
 
-    /// As [`Session::commit`], of a batch that others follow: a crash of the server may take it back
+    /// As [`Session::commit`], of a batch that others follow: it may be on its way still, or a crash of the server may take it back
     /// together with all that was committed after it, until a later batch of this session is committed
     /// durably, or [`Session::flush`]. Whatever a crash leaves is what was committed up to some batch. Returns
-    /// whether it is durable all the same.
-    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<bool> {
-        self.commit(checkpoint, entry).await.map(|()| true)
+    /// how much is durable all the same. That the batch has failed, later calls may tell.
+    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<Durable> {
+        self.commit(checkpoint, entry).await.map(|()| Durable::All)
     }
 
     /// Outside of a batch: makes durable what the open split has committed, by whichever session.

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use uuid::Uuid;
 
-use super::super::{LeaseRequest, Session};
+use super::super::{Durable, LeaseRequest, Session};
 use super::target::Target;
 use super::{backend, backfill, deferred_index, foreign_key, lease, ledger_write, sequence, undo, write};
 use crate::data::backfill::{NextRows, RowRange};
@@ -210,10 +210,10 @@ impl Session for PostgresSession {
         self.end_batch(checkpoint, entry, Flush::Now).await
     }
 
-    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<bool> {
+    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<Durable> {
         self.end_batch(checkpoint, entry, Flush::Later).await?;
         // A rehearsal keeps nothing anyway.
-        Ok(self.dry_run)
+        Ok(if self.dry_run { Durable::All } else { Durable::Unknown })
     }
 
     async fn flush(&mut self) -> Result<()> {

@@ -1,20 +1,20 @@
 //! Sending a batch, and making it durable with its checkpoint.
 
-use redis::Value;
-
+use super::behind::{self, Executing, Last};
 use super::command::Command;
 use super::ledger_read;
 use super::names::Names;
 use super::ordered::Grown;
-use super::planned::{Expected, Planned};
+use super::planned::Planned;
 use super::publish;
 use super::queue::Queue;
 use super::session::RedisSession;
-use super::stream::{Batch, no_batch};
+use super::stream::{Batch, no_batch, not_open};
 use super::transact::{Outcome, Words, transact, words};
-use super::{fault, form, kept};
+use super::{form, kept};
 use crate::ledger::undo::UNDO_SPLIT;
 use crate::ledger::{BatchEntry, Checkpoint};
+use crate::sink::Durable;
 use crate::{Error, ErrorKind, Result};
 
 /// Takes the commands of a portion into the batch: on one server they go into the open transaction
@@ -55,17 +55,19 @@ async fn arrived(batch: &mut Batch) -> Result<()> {
 /// Gives the batch up: of one server nothing has happened, on a cluster nothing was sent.
 pub(super) async fn rollback(session: &mut RedisSession) -> Result<()> {
     session.walk = None;
+    let last = behind::settle(session).await;
     let Some(mut batch) = session.batch.take() else {
-        return Ok(());
+        return last;
     };
     if session.identity.dry_run || session.link.is_cluster() {
-        return Ok(());
+        return last;
     }
     if let Err(error) = arrived(&mut batch).await {
         tracing::debug!(%error, "a batch that is given up was not taken either");
     }
     let end = if batch.in_transaction { "DISCARD" } else { "UNWATCH" };
-    session.link.ask(Command::keyless(end, &[])).await.map(drop)
+    session.link.ask(Command::keyless(end, &[])).await?;
+    last
 }
 
 /// Makes the batch durable.
@@ -73,50 +75,21 @@ pub(super) async fn commit(session: &mut RedisSession, checkpoint: &Checkpoint, 
     if checkpoint.complete {
         kept::check_evicted(session).await?;
     }
-    let mut batch = session.batch.take().ok_or_else(no_batch)?;
-    let mut ledger = std::mem::take(&mut batch.ledger);
-    let open_sequence = session.open()?.sequence;
-    let field = format!("{}:{}:{}", entry.split, entry.sequence, entry.run);
-    let record = form::batch(entry, &batch.now_text);
-    ledger.push(words(
-        "HSET",
-        &[&session.names.batches(&entry.stream), field.as_bytes(), record.as_bytes()],
-    ));
+    let (batch, mut ledger) = closed(session, entry).await?;
     if checkpoint.split < 0 && checkpoint.split != UNDO_SPLIT {
         ledger.extend(not_empty(session, checkpoint).await?);
     }
     if session.link.is_cluster() {
         spread(session, batch, ledger, checkpoint).await?;
+        session
+            .server
+            .committed
+            .add(&checkpoint.stream, checkpoint.split, checkpoint.sequence);
     } else {
-        ledger.extend(grown_words(session, &batch, checkpoint.sequence)?);
-        let open = session.open()?;
-        let before = open.settled.as_ref();
-        ledger.extend(checkpoint_words(
-            &session.names,
-            checkpoint,
-            before,
-            open_sequence,
-            open.replay,
-        ));
-        execute(session, batch, &ledger).await?;
+        let executing = execute(session, batch, ledger, checkpoint).await?;
+        executing.proven(session).await?;
     }
-    session
-        .server
-        .committed
-        .add(&checkpoint.stream, checkpoint.split, checkpoint.sequence);
-    let replay_is_over = session.open()?.replay <= checkpoint.counts.read;
-    let is_cluster = session.link.is_cluster();
-    if let Some(open) = &mut session.stream {
-        open.settled = Some(checkpoint.clone());
-        open.sequence = checkpoint.sequence;
-        open.is_kept = true;
-        if is_cluster {
-            open.proven = checkpoint.sequence;
-        }
-        if replay_is_over {
-            open.replay = 0;
-        }
-    }
+    moved_on(session, checkpoint)?;
     if checkpoint.complete {
         prove(session).await?;
         publish::publish(session).await?;
@@ -124,36 +97,73 @@ pub(super) async fn commit(session: &mut RedisSession, checkpoint: &Checkpoint, 
     Ok(())
 }
 
-/// One server: everything at once.
-async fn execute(session: &mut RedisSession, mut batch: Batch, ledger: &[Words]) -> Result<()> {
-    if let Err(error) = arrived(&mut batch).await {
+/// Sends EXEC, and does not wait for it where the next batch can be begun behind this one.
+pub(super) async fn commit_soon(session: &mut RedisSession, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<Durable> {
+    if !behind::may_leave(session, checkpoint) {
+        return commit(session, checkpoint, entry).await.map(|()| Durable::All);
+    }
+    let (batch, ledger) = closed(session, entry).await?;
+    session.last = Last::Executing(execute(session, batch, ledger, checkpoint).await?);
+    moved_on(session, checkpoint)?;
+    Ok(Durable::Before)
+}
+
+/// Takes the batch that is open, once the one before it is proven and all of its rows are in the
+/// transaction; with what goes into the ledger. A batch for which that does not hold is given up.
+async fn closed(session: &mut RedisSession, entry: &BatchEntry) -> Result<(Batch, Vec<Words>)> {
+    let mut batch = session.batch.take().ok_or_else(no_batch)?;
+    let mut stands = behind::stands(session, &mut batch).await;
+    if stands.is_ok() {
+        stands = arrived(&mut batch).await;
+    }
+    if let Err(error) = stands {
         if error.kind() != ErrorKind::Lost {
-            session.link.ask(Command::keyless("DISCARD", &[])).await?;
+            session.batch = Some(batch);
+            if let Err(second) = rollback(session).await
+                && second.kind() == ErrorKind::Lost
+            {
+                return Err(second);
+            }
         }
         return Err(error);
     }
-    let mut commands = Vec::with_capacity(ledger.len() + 2);
-    if !batch.in_transaction {
-        commands.push(Command::keyless("MULTI", &[]));
+    let mut ledger = std::mem::take(&mut batch.ledger);
+    let field = format!("{}:{}:{}", entry.split, entry.sequence, entry.run);
+    let record = form::batch(entry, &batch.now_text);
+    ledger.push(words(
+        "HSET",
+        &[&session.names.batches(&entry.stream), field.as_bytes(), record.as_bytes()],
+    ));
+    Ok((batch, ledger))
+}
+
+/// One server: everything at once.
+async fn execute(session: &RedisSession, batch: Batch, mut ledger: Vec<Words>, checkpoint: &Checkpoint) -> Result<Executing> {
+    ledger.extend(grown_words(session, &batch, checkpoint.sequence)?);
+    let open = session.open()?;
+    let before = open.settled.as_ref();
+    ledger.extend(checkpoint_words(
+        &session.names,
+        checkpoint,
+        before,
+        open.sequence,
+        open.replay,
+    ));
+    Executing::begin(session, batch, &ledger, checkpoint).await
+}
+
+/// The stream goes on behind this batch.
+fn moved_on(session: &mut RedisSession, checkpoint: &Checkpoint) -> Result<()> {
+    let is_cluster = session.link.is_cluster();
+    let open = session.stream.as_mut().ok_or_else(not_open)?;
+    open.settled = Some(checkpoint.clone());
+    open.sequence = checkpoint.sequence;
+    open.is_kept = true;
+    if is_cluster {
+        open.proven = checkpoint.sequence;
     }
-    commands.extend(ledger.iter().map(super::transact::command));
-    commands.push(Command::keyless("EXEC", &[]));
-    let mut replies = session.link.ask_all(commands).await?;
-    let executed = replies.pop().unwrap_or_default();
-    for queued in replies {
-        session.link.sound(queued, "MULTI")?;
-    }
-    let replies = match session.link.sound(executed, "EXEC")? {
-        Value::Nil => return Err(session.fenced(0).await),
-        Value::Array(replies) => replies,
-        _ => return Err(fault::unexpected(&session.server.name, "EXEC")),
-    };
-    if replies.len() != batch.expected.len() + ledger.len() {
-        return Err(fault::unexpected(&session.server.name, "EXEC"));
-    }
-    check(session, &batch.expected, &replies)?;
-    for reply in replies.into_iter().skip(batch.expected.len()) {
-        session.link.sound(reply, "EXEC")?;
+    if open.replay <= checkpoint.counts.read {
+        open.replay = 0;
     }
     Ok(())
 }
@@ -170,7 +180,7 @@ async fn spread(session: &mut RedisSession, batch: Batch, mut ledger: Vec<Words>
         return Err(session.fenced(unmet).await);
     }
     let replies = session.link.write_all(batch.commands).await?;
-    check(session, &batch.expected, &replies)?;
+    behind::check(session, &batch.expected, &replies)?;
     let open = session.open()?;
     let conditions = [
         session.epoch_holds(),
@@ -193,27 +203,6 @@ async fn spread(session: &mut RedisSession, batch: Batch, mut ledger: Vec<Words>
         Outcome::Done => Ok(()),
         Outcome::Unmet(unmet) => Err(session.fenced(unmet).await),
     }
-}
-
-/// Every reply is the one that was to be expected: the rows are there, new where they were to be
-/// new, with their expiry. Otherwise somebody else was at these keys in between: the batch is not
-/// proven, and is written again.
-fn check(session: &RedisSession, expected: &[Expected], replies: &[Value]) -> Result<()> {
-    for (expected, reply) in expected.iter().zip(replies) {
-        if expected.is(reply) {
-            continue;
-        }
-        session.link.sound(reply.clone(), "EXEC")?;
-        return Err(Error::new(
-            ErrorKind::Lost,
-            format!(
-                "connection `{}`: keys of the batch were changed by somebody else while it was written",
-                session.server.name
-            ),
-        )
-        .hint("the batch is looked at and written again; where it happens always, stop the application's writes to these keys"));
-    }
-    Ok(())
 }
 
 /// What the ledger keeps of keys that are not what they will be.

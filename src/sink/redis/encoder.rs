@@ -19,7 +19,7 @@ use crate::sink::{Encode, Encoded};
 
 /// How far what was made ahead may be from its batch, in milliseconds: by so much a time to live may
 /// be off.
-const AHEAD_MILLISECONDS_MAX: u64 = 5_000;
+pub(super) const AHEAD_MILLISECONDS_MAX: u64 = 5_000;
 
 /// What it takes to make the commands of a stream.
 pub(super) struct Encoder {

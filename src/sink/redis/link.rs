@@ -171,15 +171,15 @@ impl Link {
 
 async fn single_all(connection: &mut MultiplexedConnection, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
     let mut replies = Vec::with_capacity(commands.len());
-    for pipeline in chunks(commands, COMMANDS_IN_FLIGHT_MAX) {
+    for (pipeline, _) in chunks(commands, COMMANDS_IN_FLIGHT_MAX) {
         let count = pipeline.len();
         replies.extend(connection.req_packed_commands(&pipeline, 0, count).await?);
     }
     Ok(replies)
 }
 
-/// Pipelines of bounded size.
-pub(super) fn chunks(commands: Vec<Command>, commands_max: usize) -> impl Iterator<Item = Pipeline> {
+/// Pipelines of bounded size, with their bytes.
+pub(super) fn chunks(commands: Vec<Command>, commands_max: usize) -> impl Iterator<Item = (Pipeline, usize)> {
     let mut commands = commands.into_iter();
     std::iter::from_fn(move || {
         let mut pipeline = Pipeline::with_capacity(commands.len().min(commands_max));
@@ -192,6 +192,6 @@ pub(super) fn chunks(commands: Vec<Command>, commands_max: usize) -> impl Iterat
         if pipeline.is_empty() {
             return None;
         }
-        Some(pipeline)
+        Some((pipeline, bytes))
     })
 }

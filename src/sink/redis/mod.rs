@@ -20,11 +20,14 @@ use crate::data::table::{Table, TableName};
 use crate::ledger::undo::Undoable;
 use crate::ledger::{BackupNote, Checkpoint, RunRecord, StoredBatch, StoredReject};
 use crate::{Error, ErrorKind, Result};
+use behind::Last;
 use command::Command;
 use names::Names;
 use server::Server;
 use session::{Identity, RedisSession};
 
+mod begin;
+mod behind;
 mod command;
 mod commit;
 mod contents;
@@ -120,6 +123,8 @@ impl RedisSink {
             held,
             stream: None,
             batch: None,
+            last: Last::Proven,
+            clock: None,
             evicted,
             rehearsed: Vec::new(),
             walk: None,

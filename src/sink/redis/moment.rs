@@ -1,5 +1,7 @@
 //! The server's clock: when rows expire and when a run began is told by it, not by ours.
 
+use redis::Value;
+
 use super::command::Command;
 use super::form::{number, parts};
 use super::link::Link;
@@ -17,7 +19,12 @@ pub(super) struct Moment {
 
 /// The moment at the server that keeps the ledger.
 pub(super) async fn now(link: &mut Link, names: &Names) -> Result<Moment> {
-    let reply = parts(link.ask(Command::keyless("TIME", &names.epoch())).await?);
+    Ok(of(link.ask(Command::keyless("TIME", &names.epoch())).await?))
+}
+
+/// What a reply to TIME says.
+pub(super) fn of(reply: Value) -> Moment {
+    let reply = parts(reply);
     let part = |at: usize| reply.get(at).and_then(number).unwrap_or_default();
     let micros = part(0) * 1_000_000 + part(1);
     let milliseconds = micros / 1000;
@@ -25,8 +32,8 @@ pub(super) async fn now(link: &mut Link, names: &Names) -> Result<Moment> {
     if !text::timestamp(&mut text, milliseconds * 1000, true) {
         text.clear();
     }
-    Ok(Moment {
+    Moment {
         milliseconds,
         text: text.replace(' ', "T"),
-    })
+    }
 }

@@ -1,6 +1,7 @@
 //! The way into an open transaction of one server: commands go out while the replies to those before
 //! them are awaited, so that the server finds the next ones there when it has taken the last.
 
+use std::collections::VecDeque;
 use std::task::Poll;
 
 use futures::stream::FuturesOrdered;
@@ -11,14 +12,16 @@ use tokio::task::JoinHandle;
 
 use super::command::Command;
 use super::fault;
-use super::link::{Link, chunks};
+use super::link::{BYTES_IN_FLIGHT_MAX, Link, chunks};
 use crate::{Error, ErrorKind, Result};
 
 /// Commands that go out together: few, so that the server has the first of a portion while the others
 /// are still made into bytes.
 const COMMANDS_MAX: usize = 1_000;
-/// Pipelines whose replies are awaited at once.
-const PIPELINES_IN_FLIGHT_MAX: usize = 16;
+/// Pipelines whose replies are awaited at once: as much as a batch, so that the server finds all of it there
+/// when it has carried out the last one. The driver takes up to 50 before any is written, and keeps their
+/// order; those of the last batch's end and of this one's beginning are among them.
+const PIPELINES_IN_FLIGHT_MAX: usize = 40;
 
 /// Commands on their way into a transaction, in the order in which they are given.
 pub(super) struct Queue {
@@ -59,15 +62,18 @@ async fn send(link: Link, mut portions: mpsc::Receiver<Vec<Command>>) -> Result<
     // Each is polled for the first time when those before it were, and the driver puts it behind
     // them then.
     let mut in_flight = FuturesOrdered::new();
+    let mut sizes = Sizes::default();
     let mut waiting = chunks(Vec::new(), COMMANDS_MAX);
     let mut is_open = true;
     loop {
-        if in_flight.len() < PIPELINES_IN_FLIGHT_MAX
-            && let Some(pipeline) = waiting.next()
+        if sizes.have_room()
+            && let Some((pipeline, bytes)) = waiting.next()
         {
             in_flight.push_back(link.send(pipeline));
+            sizes.add(bytes);
             if let Poll::Ready(Some(replies)) = poll!(in_flight.next()) {
                 queued(&link, replies?)?;
+                sizes.remove_first();
             }
             // The driver is woken where this runs: it writes these commands while the next are made into bytes.
             tokio::task::yield_now().await;
@@ -75,13 +81,38 @@ async fn send(link: Link, mut portions: mpsc::Receiver<Vec<Command>>) -> Result<
         }
         tokio::select! {
             biased;
-            Some(replies) = in_flight.next() => queued(&link, replies?)?,
-            portion = portions.recv(), if is_open && in_flight.len() < PIPELINES_IN_FLIGHT_MAX => match portion {
+            Some(replies) = in_flight.next() => {
+                queued(&link, replies?)?;
+                sizes.remove_first();
+            }
+            portion = portions.recv(), if is_open && sizes.have_room() => match portion {
                 Some(commands) => waiting = chunks(commands, COMMANDS_MAX),
                 None => is_open = false,
             },
             else => return Ok(()),
         }
+    }
+}
+
+/// Bytes of the pipelines in flight, in their order.
+#[derive(Default)]
+struct Sizes {
+    each: VecDeque<usize>,
+    all: usize,
+}
+
+impl Sizes {
+    fn have_room(&self) -> bool {
+        self.each.len() < PIPELINES_IN_FLIGHT_MAX && self.all < BYTES_IN_FLIGHT_MAX
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.each.push_back(bytes);
+        self.all += bytes;
+    }
+
+    fn remove_first(&mut self) {
+        self.all -= self.each.pop_front().unwrap_or_default();
     }
 }
 

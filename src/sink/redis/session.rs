@@ -4,7 +4,8 @@
 //! if neither the lease nor the checkpoint was touched since the batch began (WATCH). EXEC does not
 //! take anything back when one of its commands fails, so the checkpoint also keeps the one before,
 //! and the last batch counts only when every reply was seen to be right; otherwise it is written
-//! again, over what is there. On a cluster no transaction spans the nodes: there the rows go first,
+//! again, over what is there. Where nothing has to be looked up for its rows, the next batch is begun
+//! behind the last one, before the replies to that are there. On a cluster no transaction spans the nodes: there the rows go first,
 //! in commands that change nothing the second time, and the checkpoint follows when all replies
 //! are right and replicas have confirmed them.
 //!
@@ -13,27 +14,28 @@
 //! began, and those that are would be updated, the replies tell soon enough if one is there after all.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::behind::{self, Last};
 use super::encoder::{Ahead, Encoder};
 use super::lease::{self, Held};
 use super::link::Link;
 use super::names::Names;
 use super::server::Server;
 use super::stream::{Batch, OpenStream, Rehearsed, not_open};
-use super::transact::{Outcome, transact, watch};
 use super::undo::{self, Walk};
-use super::{commit, count, delete, forget, ledger_read, moment, present, publish, rejects};
+use super::{begin, commit, count, delete, forget, ledger_read, moment, present, publish, rejects};
 use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::StreamTarget;
 use crate::ledger::undo::{ChangedSince, UNDO_SPLIT, UndoStep, Undone};
 use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion};
-use crate::sink::{Encode, Encoded, Session, rehearsal};
+use crate::sink::{Durable, Encode, Encoded, Session, rehearsal};
 use crate::{Error, ErrorKind, Result};
 
 /// What a session is from its beginning.
@@ -58,6 +60,10 @@ pub(super) struct RedisSession {
     pub(super) held: Option<Held>,
     pub(super) stream: Option<OpenStream>,
     pub(super) batch: Option<Batch>,
+    /// The batch before that.
+    pub(super) last: Last,
+    /// The server's clock, in milliseconds since 1970, and when it was asked.
+    pub(super) clock: Option<(i64, Instant)>,
     /// Keys that the server had evicted when the session began.
     pub(super) evicted: u64,
     /// Of a rehearsal.
@@ -90,6 +96,11 @@ impl Session for RedisSession {
             log: None,
         };
         self.walk = None;
+        // What became of a batch that nobody asks for any more, the checkpoint tells.
+        if let Err(error) = behind::settle(self).await {
+            tracing::debug!(%error, "the last batch of another stream has failed");
+        }
+        self.last = Last::Proven;
         if let Some(before) = self.stream.take()
             && self.identity.dry_run
             && before.target.stream == target.stream
@@ -119,6 +130,7 @@ impl Session for RedisSession {
     }
 
     async fn cut_stream(&mut self, splits: &[Checkpoint]) -> Result<()> {
+        behind::settle(self).await?;
         let Some(first) = splits.first() else { return Ok(()) };
         let mut commands = forget::stream(&mut self.reader, &self.names, &first.stream).await?;
         for checkpoint in splits {
@@ -134,72 +146,17 @@ impl Session for RedisSession {
     }
 
     async fn is_empty(&mut self) -> Result<bool> {
+        behind::settle(self).await?;
         let open = self.stream.as_ref().ok_or_else(not_open)?;
         count::is_empty(&mut self.reader, &self.names, &open.layout).await
     }
 
     async fn begin(&mut self, sequence: i64, direct: bool) -> Result<()> {
-        if self.batch.is_some() {
-            return Err(Error::new(ErrorKind::Internal, "a batch is open already"));
-        }
-        if self.identity.dry_run {
-            let now = moment::now(&mut self.reader, &self.names).await?;
-            self.batch = Some(Batch::new(now, false));
-            return Ok(());
-        }
-        if self.open()?.restart {
-            let stream = self.open()?.target.stream.clone();
-            let mut commands = forget::stream(&mut self.reader, &self.names, &stream).await?;
-            let (split, replay) = (self.open()?.split, self.open()?.replay);
-            if replay > 0 {
-                commands.extend(commit::intent_words(&self.names, (&stream, split), 0, replay));
-            }
-            self.change(&commands).await?;
-            if let Some(open) = &mut self.stream {
-                (open.restart, open.is_kept, open.sequence, open.proven) = (false, replay > 0, 0, 0);
-                open.settled = None;
-            }
-        }
-        let open = self.open()?;
-        let found = open.settled.as_ref().map_or(0, |settled| settled.sequence);
-        if found != sequence {
-            return Err(Error::new(
-                ErrorKind::Checkpoint,
-                format!(
-                    "stream `{}` is at batch {found}, not at {sequence}: another run was here",
-                    open.target.stream
-                ),
-            )
-            .hint("run again: it goes on after the last committed batch"));
-        }
-        if open.split == UNDO_SPLIT {
-            // The end of a way back removes the marks that would count for a batch that is not proven.
-            commit::prove(self).await?;
-        }
-        let conditions = self.fence(self.open()?.sequence)?;
-        let is_cluster = self.link.is_cluster();
-        let asked = async {
-            if !is_cluster {
-                return watch(&mut self.link, &conditions).await;
-            }
-            Ok(match transact(&mut self.link, &conditions, &[]).await? {
-                Outcome::Done => None,
-                Outcome::Unmet(unmet) => Some(unmet),
-            })
-        };
-        // Over two connections at once: the server waits for the rows meanwhile.
-        let (unmet, now) = tokio::join!(asked, moment::now(&mut self.reader, &self.names));
-        if let Some(unmet) = unmet? {
-            return Err(self.fenced(unmet).await);
-        }
-        self.batch = Some(Batch::new(now?, direct));
-        if self.open()?.log.is_some() {
-            undo::load(&mut self.reader).await?;
-        }
-        Ok(())
+        begin::begin(self, sequence, direct).await
     }
 
     async fn claim(&mut self, claims: &[Claim]) -> Result<Vec<(usize, Key)>> {
+        behind::settle(self).await?;
         let open = self.stream.as_mut().ok_or_else(not_open)?;
         if self.identity.dry_run {
             return Ok(rehearsal::claim(&mut open.rehearsed.claims, claims));
@@ -212,6 +169,7 @@ impl Session for RedisSession {
     }
 
     async fn write(&mut self, rows: &RecordBatch) -> Result<Written> {
+        behind::settle(self).await?;
         let planned = self.plan(rows).await?;
         let written = planned.written;
         if self.identity.dry_run {
@@ -226,6 +184,7 @@ impl Session for RedisSession {
     }
 
     async fn encoder(&mut self, direct: bool) -> Result<Option<Arc<dyn Encode>>> {
+        behind::settle(self).await?;
         let Some(open) = self.stream.as_ref().filter(|_| direct && !self.identity.dry_run) else {
             return Ok(None);
         };
@@ -241,6 +200,7 @@ impl Session for RedisSession {
     }
 
     async fn reject(&mut self, run: Uuid, sequence: i64, rejects: &[Reject]) -> Result<()> {
+        behind::settle(self).await?;
         if self.identity.dry_run {
             return Ok(());
         }
@@ -248,6 +208,7 @@ impl Session for RedisSession {
     }
 
     async fn resolve(&mut self, ids: &[i64]) -> Result<()> {
+        behind::settle(self).await?;
         if self.identity.dry_run {
             return Ok(());
         }
@@ -255,10 +216,12 @@ impl Session for RedisSession {
     }
 
     async fn resolve_keys(&mut self, keys: &[Key]) -> Result<u64> {
+        behind::settle(self).await?;
         rejects::resolve_keys(self, keys).await
     }
 
     async fn present(&mut self, rows: &RecordBatch) -> Result<u64> {
+        behind::settle(self).await?;
         present::present(self, rows).await
     }
 
@@ -276,11 +239,23 @@ impl Session for RedisSession {
         commit::commit(self, checkpoint, entry).await
     }
 
+    async fn commit_soon(&mut self, checkpoint: &Checkpoint, entry: &BatchEntry) -> Result<Durable> {
+        if self.identity.dry_run {
+            return self.commit(checkpoint, entry).await.map(|()| Durable::All);
+        }
+        commit::commit_soon(self, checkpoint, entry).await
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        behind::settle(self).await
+    }
+
     async fn rollback(&mut self) -> Result<()> {
         commit::rollback(self).await
     }
 
     async fn count(&mut self) -> Result<u64> {
+        behind::settle(self).await?;
         let open = self.stream.as_ref().ok_or_else(not_open)?;
         let there = count::of_stream(&mut self.reader, &self.names, &open.target.stream, &open.layout).await?;
         let coming = self.batch.as_ref().map_or(0, |batch| batch.inserted);
@@ -288,26 +263,32 @@ impl Session for RedisSession {
     }
 
     async fn delete(&mut self, keys: &RecordBatch) -> Result<Deletion> {
+        behind::settle(self).await?;
         delete::delete(self, keys).await
     }
 
     async fn changed_since(&mut self, run: Uuid, only: Option<&RecordBatch>, keys_max: usize) -> Result<ChangedSince> {
+        behind::settle(self).await?;
         undo::changed_since(self, run, only, keys_max).await
     }
 
     async fn undo(&mut self, step: UndoStep, only: Option<&RecordBatch>) -> Result<Undone> {
+        behind::settle(self).await?;
         undo::undo(self, step, only).await
     }
 
     async fn undo_finished(&mut self, run: Uuid) -> Result<()> {
+        behind::settle(self).await?;
         undo::finish(self, run).await
     }
 
     async fn forget_undo(&mut self, run: Uuid) -> Result<u64> {
+        behind::settle(self).await?;
         undo::forget(self, run).await
     }
 
     async fn rolled_back(&mut self, run: Uuid) -> Result<()> {
+        behind::settle(self).await?;
         undo::rolled_back(self, run).await
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::behind::Resting;
 use super::command::Command;
 use super::form::RejectForm;
 use super::moment::Moment;
@@ -66,6 +67,8 @@ pub(super) struct Batch {
     pub(super) now_text: String,
     /// No row of the stream can be there yet.
     pub(super) direct: bool,
+    /// Where it was begun behind another one: what it rests on is not known to hold yet.
+    pub(super) resting: Option<Resting>,
     /// A transaction is open, and commands wait in it.
     pub(super) in_transaction: bool,
     /// Commands on their way into the transaction.
@@ -93,6 +96,7 @@ impl Batch {
             now: now.milliseconds,
             now_text: now.text,
             direct,
+            resting: None,
             in_transaction: false,
             queue: None,
             commands: Vec::new(),

@@ -141,15 +141,22 @@ async fn watched(link: &mut Link, conditions: &[Condition], commands: &[Words]) 
 /// From here on a transaction of this connection happens only if nobody touches what the
 /// conditions speak of; tells which of them does not hold already.
 pub(super) async fn watch(link: &mut Link, conditions: &[Condition]) -> Result<Option<usize>> {
-    let mut together = Vec::with_capacity(conditions.len() * 2);
+    let replies = link.ask_each(watching(conditions)).await?;
+    Ok(unmet(conditions, &replies))
+}
+
+/// The commands for that.
+pub(super) fn watching(conditions: &[Condition]) -> Vec<Command> {
+    let mut together = Vec::with_capacity(conditions.len() * 2 + 1);
     for condition in conditions {
         together.push(Command::of("WATCH", &condition.key));
     }
     together.extend(conditions.iter().map(Condition::read));
-    let found = link.ask_each(together).await?;
-    let values = &found[conditions.len()..];
-    Ok(conditions
-        .iter()
-        .zip(values)
-        .position(|(condition, value)| !condition.holds(value)))
+    together
+}
+
+/// Which condition does not hold, by the replies to them.
+pub(super) fn unmet(conditions: &[Condition], replies: &[Value]) -> Option<usize> {
+    let found = |at: usize| replies.get(conditions.len() + at).unwrap_or(&Value::Nil);
+    (0..conditions.len()).find(|at| !conditions[*at].holds(found(*at)))
 }

@@ -42,7 +42,7 @@ fn fill(store: &Store) {
     store.query::<()>(&["RPUSH", "n:twice", "another type"]);
 }
 
-fn kill_often(store: &Store, policy: &str) {
+fn kill_often(store: &Store, policy: &str, fill: impl Fn(&Store)) {
     let toy = Toy::of(&store.url(), &items(ROWS), &every_type(policy));
     fill(store);
     let began = Instant::now();
@@ -104,20 +104,26 @@ fn check(store: &Store, expected: &Dump, refused: &[String]) {
 
 #[test]
 fn killed_at_random_moments_and_resumed_a_server_holds_what_an_undisturbed_run_leaves() {
-    kill_often(&Store::single(), "error");
+    kill_often(&Store::single(), "error", fill);
 }
 
 #[test]
 fn killed_over_keys_that_are_there_a_server_holds_what_an_undisturbed_run_leaves() {
-    kill_often(&Store::single(), "update");
+    kill_often(&Store::single(), "update", fill);
+}
+
+/// Where nothing is there, batches are begun behind those that are carried out.
+#[test]
+fn killed_while_batches_follow_one_another_a_server_holds_what_an_undisturbed_run_leaves() {
+    kill_often(&Store::single(), "update", |_| ());
 }
 
 #[test]
 fn killed_at_random_moments_and_resumed_a_cluster_holds_what_an_undisturbed_run_leaves() {
-    kill_often(&Store::cluster(true), "error");
+    kill_often(&Store::cluster(true), "error", fill);
 }
 
 #[test]
 fn killed_over_keys_that_are_there_a_cluster_holds_what_an_undisturbed_run_leaves() {
-    kill_often(&Store::cluster(false), "update");
+    kill_often(&Store::cluster(false), "update", fill);
 }

@@ -1,5 +1,6 @@
 //! Redis: servers and clusters of the tests' own, what they hold, and the program writing there.
 
+mod behind;
 pub(crate) mod cluster;
 pub(crate) mod dump;
 mod faults;
