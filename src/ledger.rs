@@ -9,6 +9,7 @@ use crate::data::counts::Counts;
 use crate::data::digest::Digest;
 use crate::data::position::{Key, Position};
 use crate::data::table::{ForeignKey, TableName};
+use crate::{Error, ErrorKind, Result};
 
 pub mod deferred;
 pub mod undo;
@@ -74,6 +75,21 @@ pub struct Checkpoint {
     pub target_was_empty: bool,
     /// Nothing is left to read.
     pub complete: bool,
+}
+
+/// A batch follows the one that the target's checkpoint shows (Invariant 2).
+///
+/// # Errors
+/// [`ErrorKind::Checkpoint`] where that is another one.
+pub(crate) fn check_follows(stream: &str, found: i64, sequence: i64) -> Result<()> {
+    if found == sequence {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Checkpoint,
+        format!("stream `{stream}` is at batch {found}, not at {sequence}: another run was here"),
+    )
+    .hint("run again: it goes on after the last committed batch"))
 }
 
 impl Checkpoint {

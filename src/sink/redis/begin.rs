@@ -7,6 +7,7 @@ use super::session::RedisSession;
 use super::stream::Batch;
 use super::transact::{Outcome, transact, watch};
 use super::{behind, commit, forget, moment, undo};
+use crate::ledger::check_follows;
 use crate::ledger::undo::UNDO_SPLIT;
 use crate::{Error, ErrorKind, Result};
 
@@ -78,15 +79,5 @@ async fn forget(session: &mut RedisSession) -> Result<()> {
 fn check_sequence(session: &RedisSession, sequence: i64) -> Result<()> {
     let open = session.open()?;
     let found = open.settled.as_ref().map_or(0, |settled| settled.sequence);
-    if found == sequence {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Checkpoint,
-        format!(
-            "stream `{}` is at batch {found}, not at {sequence}: another run was here",
-            open.target.stream
-        ),
-    )
-    .hint("run again: it goes on after the last committed batch"))
+    check_follows(&open.target.stream, found, sequence)
 }

@@ -20,7 +20,7 @@ use crate::data::counts::Written;
 use crate::data::position::Key;
 use crate::data::reject::Reject;
 use crate::data::stream::{Consistency, StreamTarget};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, check_follows};
 use crate::sink::form::RejectForm;
 use crate::sink::{Encode, Encoded, LeaseRequest, Session, rehearsal};
 use crate::{Error, ErrorKind, Result};
@@ -146,16 +146,7 @@ impl Session for ScyllaSession {
         let open = self.stream.as_ref().ok_or_else(not_open)?;
         let restart = open.restart;
         let found = open.sequence().unwrap_or(0);
-        if found != sequence {
-            return Err(Error::new(
-                ErrorKind::Checkpoint,
-                format!(
-                    "stream `{}` is at batch {found}, not at {sequence}: another run was here",
-                    open.target.stream
-                ),
-            )
-            .hint("run again: it goes on after the last committed batch"));
-        }
+        check_follows(&open.target.stream, found, sequence)?;
         if !self.identity.dry_run {
             rejects::expect_ledger(&self.shared.keyspace, self.shared.ledger.exists())?;
             if restart {

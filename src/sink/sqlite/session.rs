@@ -25,7 +25,7 @@ use crate::data::reject::Reject;
 use crate::data::stream::{StreamTarget, Triggers};
 use crate::data::table::TableName;
 use crate::ledger::undo::{ChangedSince, UNDO_SPLIT, UndoStep, Undone};
-use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended};
+use crate::ledger::{BatchEntry, Checkpoint, Claim, Deletion, Removal, Suspended, check_follows};
 use crate::sink::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -181,17 +181,7 @@ impl SqliteSession {
             let found = self
                 .checkpoint(&stream.name, stream.split)?
                 .map_or(0, |checkpoint| checkpoint.sequence);
-            if found == sequence {
-                return Ok(());
-            }
-            Err(Error::new(
-                ErrorKind::Checkpoint,
-                format!(
-                    "stream `{}` is at batch {found}, not at {sequence}: another run was here",
-                    stream.name
-                ),
-            )
-            .hint("run again: it goes on after the last committed batch"))
+            check_follows(&stream.name, found, sequence)
         };
         check().map_err(|error| self.give_up(error))?;
         self.in_batch = true;

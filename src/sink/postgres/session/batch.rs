@@ -4,8 +4,8 @@ use super::super::{ledger_write, sequence, undo};
 use super::aside::no_stream;
 use super::transaction::Flush;
 use super::{PostgresSession, execute};
-use crate::ledger::{BatchEntry, Checkpoint};
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
+use crate::ledger::{BatchEntry, Checkpoint, check_follows};
 
 impl PostgresSession {
     pub(super) async fn begin_batch(&mut self, sequence: i64) -> Result<()> {
@@ -25,13 +25,7 @@ impl PostgresSession {
             found = None;
         }
         let there = found.map_or(0, |checkpoint| checkpoint.sequence);
-        if there != sequence {
-            return Err(Error::new(
-                ErrorKind::Checkpoint,
-                format!("stream `{stream}` has {there} batches in the target, where {sequence} were expected"),
-            )
-            .hint("another run has moved it on: run again"));
-        }
+        check_follows(&stream, there, sequence)?;
         if logs {
             self.execute(undo::LOOKUPS).await?;
         }
