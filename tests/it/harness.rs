@@ -123,6 +123,11 @@ impl KillTimes {
         std::thread::sleep(Duration::from_millis(self.last));
     }
 
+    /// The run had not begun yet when it was killed: the machine has become slower.
+    pub(crate) fn too_early(&mut self) {
+        self.longest += self.longest / 4;
+    }
+
     /// The run was over before it could be killed.
     pub(crate) fn too_late(&mut self) {
         self.longest = self.longest.min(self.last * 2 / 3 + 60);
@@ -221,6 +226,19 @@ impl Database {
     /// One value as text.
     pub(crate) fn value(&self, sql: &str) -> String {
         value(&self.url, sql)
+    }
+
+    /// Waits until nobody else is connected: what a session has read and written is told when it ends.
+    pub(crate) fn until_alone(&self) {
+        let sessions = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+        until("nobody else is connected", || self.value(sessions) == "0");
+    }
+
+    /// How many rows were ever inserted, updated and deleted in its tables.
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.until_alone();
+        let written = self.value("select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables");
+        written.parse().expect("a count")
     }
 }
 

@@ -4,7 +4,7 @@
 use std::process::Child;
 use std::time::Duration;
 
-use crate::harness::{Database, Project, until};
+use crate::harness::{Database, Project};
 use crate::projects::{SAME_NAMES, postgres, stream};
 
 const USERS: u32 = 12_000;
@@ -203,9 +203,7 @@ fn a_table_that_three_streams_move_is_read_once() {
         let social = Social::new(limits);
         let read = "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables where relname = 'users'";
         let count = || -> u64 {
-            // What a session has counted is told when it ends.
-            let sessions = "select count(*) from pg_stat_activity where datname = current_database()";
-            until("the end of the run's sessions", || social.source.value(sessions) == "1");
+            social.source.until_alone();
             social.source.value(read).parse().expect("a count")
         };
         let before = count();

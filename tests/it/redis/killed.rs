@@ -67,8 +67,11 @@ fn kill_often(store: &Store, policy: &str, fill: impl Fn(&Store)) {
         if ended.is_none() {
             child.kill().expect("SIGKILL");
             killed += 1;
-            let in_between = !store.keys("dbferry:{demo}:checkpoint:*").is_empty();
-            interrupted += u32::from(in_between);
+            if store.keys("dbferry:{demo}:checkpoint:*").is_empty() {
+                times.too_early();
+            } else {
+                interrupted += 1;
+            }
         }
         let code = child.wait().expect("an end").code();
         assert!(matches!(code, None | Some(4)), "{code:?}");

@@ -43,11 +43,12 @@ fn kill_often(policy: &str) {
         if ended.is_none() {
             child.kill().expect("SIGKILL");
             killed += 1;
-            between += u32::from(
-                toy.keyspace
-                    .try_rows("SELECT project FROM dbferry_batch LIMIT 1")
-                    .is_ok_and(|rows| !rows.is_empty()),
-            );
+            let began = toy.keyspace.try_rows("SELECT project FROM dbferry_batch LIMIT 1");
+            if began.is_ok_and(|rows| !rows.is_empty()) {
+                between += 1;
+            } else {
+                times.too_early();
+            }
         }
         let code = child.wait().expect("an end").code();
         assert!(matches!(code, None | Some(4)), "{code:?}");
