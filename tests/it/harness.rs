@@ -125,7 +125,7 @@ impl KillTimes {
 
     /// The run had not begun yet when it was killed: the machine has become slower.
     pub(crate) fn too_early(&mut self) {
-        self.longest += self.longest / 4;
+        self.longest += self.longest / 2;
     }
 
     /// The run was over before it could be killed.
