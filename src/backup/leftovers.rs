@@ -158,7 +158,7 @@ pub(super) fn remove_unmarked(path: &Path) -> Result<bool> {
 
 /// Whether a folder is called as backups of an environment are that nobody has named.
 fn is_named_by_us(path: &Path, environment: &str) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let rest = name.strip_suffix(PARTIAL).and_then(|name| name.strip_prefix(environment));
     let Some(rest) = rest.and_then(|rest| rest.strip_prefix('-')) else {
         return false;

@@ -9,7 +9,6 @@
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Instant;
 
 use futures::poll;
 use redis::Value;
@@ -188,7 +187,9 @@ pub(super) async fn begin(session: &mut RedisSession) -> Result<()> {
     let mut commands = transact::watching(&conditions);
     commands.push(Command::keyless("TIME", &session.names.epoch()));
     let sent = Sent::by(&session.link, commands).await?;
-    let (then, asked) = session.clock.unwrap_or((0, Instant::now()));
+    let (then, asked) = session
+        .clock
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "a batch was begun behind none that asked for the time"))?;
     let passed = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
     let about = Moment {
         milliseconds: then.saturating_add(passed),
